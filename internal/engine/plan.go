@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// Plan is everything one image build will use and do, with every version,
+// parameter and destination resolved. The same inputs give the same plan, byte
+// for byte; it is stored with the image and never resolved anew after a crash.
+type Plan struct {
+	Image          Image          `json:"image"`
+	Parent         Parent         `json:"parent"`
+	Components     []Component    `json:"components"`
+	Volume         Volume         `json:"volume"`
+	Infrastructure Infrastructure `json:"infrastructure"`
+	Tests          bool           `json:"tests"`    // false: the test stage is skipped
+	Metadata       bool           `json:"metadata"` // collect packages and the OS version
+	AMITags        Tags           `json:"amiTags,omitempty"`
+	WorkingDir     string         `json:"workingDirectory"`
+	Destinations   []Destination  `json:"destinations"` // always holds the build region, first
+}
+
+// Tags are the keys and values of AWS resource tags.
+type Tags map[string]string
+
+// Image names the image to be made.
+type Image struct {
+	ARN      string `json:"arn"`     // build version ARN
+	Name     string `json:"name"`    // as the recipe spells it
+	Slug     string `json:"slug"`    // normalised, as in the ARN
+	Version  string `json:"version"` // "1.0.0"
+	Build    int64  `json:"build"`
+	Account  string `json:"account"`
+	Region   string `json:"region"`
+	Pipeline string `json:"pipeline,omitempty"` // ARN
+	Recipe   string `json:"recipe"`             // ARN
+}
+
+// Parent is the image that the build starts from.
+type Parent struct {
+	Requested    string `json:"requested"`     // as the recipe says it
+	ARN          string `json:"arn,omitempty"` // of an Image Builder image, resolved
+	AMI          string `json:"ami,omitempty"` // of an AMI
+	Snapshot     string `json:"snapshot"`      // content digest of the root disk
+	SizeGiB      int64  `json:"sizeGiB"`
+	OSVersion    string `json:"osVersion"` // "Debian 12"
+	Platform     string `json:"platform"`  // "Linux"
+	Architecture string `json:"architecture"`
+	RootDevice   string `json:"rootDevice"` // "/dev/xvda"
+	BootMode     string `json:"bootMode"`   // "legacy-bios", "uefi", "uefi-preferred"
+}
+
+// Component is one component of the recipe, resolved to a build version.
+type Component struct {
+	ARN        string      `json:"arn"`
+	Name       string      `json:"name"`
+	Digest     string      `json:"digest"` // SHA-256 of Data, hex
+	Data       string      `json:"data"`   // the document
+	Parameters []Parameter `json:"parameters,omitempty"`
+	Phases     []string    `json:"phases"` // in document order
+}
+
+// Parameter is a component parameter's value for this build.
+type Parameter struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Volume describes the image's block devices.
+type Volume struct {
+	SizeGiB int64         `json:"sizeGiB"` // of the root device, at least the parent's
+	Devices []BlockDevice `json:"devices"` // root first; SnapshotID is filled in when the AMI is made
+}
+
+// BlockDevice is a block device mapping of the AMI, in the terms of EC2.
+type BlockDevice struct {
+	DeviceName          string `json:"deviceName"`
+	VirtualName         string `json:"virtualName,omitempty"`
+	NoDevice            bool   `json:"noDevice,omitempty"`
+	SizeGiB             int64  `json:"sizeGiB,omitempty"`
+	VolumeType          string `json:"volumeType,omitempty"`
+	IOPS                int64  `json:"iops,omitempty"`
+	Throughput          int64  `json:"throughput,omitempty"` // MiB/s
+	KMSKeyID            string `json:"kmsKeyId,omitempty"`
+	Encrypted           bool   `json:"encrypted,omitempty"`
+	DeleteOnTermination bool   `json:"deleteOnTermination"`
+}
+
+// Infrastructure says where and how instances run.
+type Infrastructure struct {
+	ARN                string   `json:"arn"`
+	InstanceTypes      []string `json:"instanceTypes,omitempty"`
+	TerminateOnFailure bool     `json:"terminateInstanceOnFailure"`
+	LogBucket          string   `json:"logBucket,omitempty"`
+	LogPrefix          string   `json:"logPrefix,omitempty"`
+	ResourceTags       Tags     `json:"resourceTags,omitempty"`
+	TopicARN           string   `json:"topicArn,omitempty"`
+}
+
+// Destination is what one region gets.
+type Destination struct {
+	Region            string            `json:"region"`
+	Name              string            `json:"name"` // a template: {{ imagebuilder:buildDate }}; "" means the default name
+	Description       string            `json:"description,omitempty"`
+	Tags              Tags              `json:"tags,omitempty"`
+	KMSKeyID          string            `json:"kmsKeyId,omitempty"`
+	TargetAccounts    []string          `json:"targetAccounts,omitempty"`
+	LaunchPermissions LaunchPermissions `json:"launchPermissions"`
+}
+
+// LaunchPermissions says who may launch an AMI besides its owner.
+type LaunchPermissions struct {
+	UserIDs       []string `json:"userIds,omitempty"`
+	Groups        []string `json:"groups,omitempty"` // "all" means public
+	Organizations []string `json:"organizationArns,omitempty"`
+	Units         []string `json:"organizationalUnitArns,omitempty"`
+}
+
+// Digest is the SHA-256 of the plan's JSON, hex: equal for equal plans.
+func (p *Plan) Digest() string {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic("engine: a plan is plain data and always marshals: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
