@@ -1,0 +1,50 @@
+package problem
+
+import "strings"
+
+// Nearest gives the candidate that word is most probably a misspelling of, or
+// "" if none is near: at most a third of the letters may differ, and letter
+// case counts for nothing. Very long words have no nearest candidate.
+func Nearest(word string, candidates []string) string {
+	const longest = 64
+	if word == "" || len(word) > longest {
+		return ""
+	}
+	folded := strings.ToLower(word)
+	best, bestDistance := "", len(word)/3+1
+	for _, c := range candidates {
+		if c == word {
+			continue
+		}
+		if d := distance(folded, strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete, replace or swap with
+// their neighbour to get from a to b (optimal string alignment).
+func distance(a, b string) int {
+	before := make([]int, len(b)+1)
+	last := make([]int, len(b)+1)
+	row := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
