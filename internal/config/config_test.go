@@ -18,7 +18,6 @@ func TestRead(t *testing.T) {
 		"two accounts":  {"accounts: [{id: '111122223333'}, {id: '444455556666', keys: [{accessKeyId: AKIA0000000000000000, secretAccessKey: 0123456789abcdef}]}]", ""},
 		"unknown field": {"lisen: x", "lisen"},
 		"short account": {"accounts: [{id: '1'}]", "accounts[0].id"},
-		"number":        {"accounts: [{id: 012345678901}]", "accounts[0].id"},
 		"no account":    {"accounts: []", "accounts"},
 		"twice":         {"accounts: [{id: '111122223333'}, {id: '111122223333'}]", "accounts[1].id"},
 		"bad key":       {"accounts: [{id: '111122223333', keys: [{accessKeyId: a, secretAccessKey: 0123456789abcdef}]}]", "accounts[0].keys[0].accessKeyId"},
