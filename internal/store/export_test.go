@@ -1,0 +1,18 @@
+package store
+
+// ListQueries gives the text of every query that reads a page.
+func ListQueries() map[string]string {
+	queries := make(map[string]string)
+	for name, st := range map[string]statement{
+		"builds": listBuilds, "versions": listVersions, "names": listNames, "pattern": listPatternBuilds, "children": listChildren,
+		"match": matchResource, "due": selectDue, "count of a status": countStatus, "references": selectReferences,
+		"workflows": selectWorkflows, "steps": selectSteps, "AMIs": listAMIs, "snapshots": listSnapshots,
+		"old tokens": oldestTokens, "latest": setLatest, "newest": setNewest, "clear latest": clearLatest, "clear newest": clearNewest,
+	} {
+		queries[name] = texts[st]
+	}
+	return queries
+}
+
+// History reads and checks the order of the migrations.
+var History = history

@@ -1,0 +1,103 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+func writeIsAllOrNothing(t *testing.T, s *store.Store) {
+	r := component("n", 1, 0, 0, 1)
+	boom := errors.New("boom")
+	if err := s.Write(t.Context(), func(tx *store.Tx) error { return errors.Join(tx.Insert(r), boom) }); !errors.Is(err, boom) {
+		t.Fatalf("Write = %v, want the function's error", err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic did not come through")
+			}
+		}()
+		_ = s.Write(t.Context(), func(tx *store.Tx) error {
+			if err := tx.Insert(r); err != nil {
+				t.Error(err)
+			}
+			panic("boom")
+		})
+	}()
+	same(t, "rows after an error and a panic", arns(list(t, s, store.Query{Limit: 10})), []string(nil))
+	insert(t, s, r) // the connection is free again
+}
+
+func readIsOneMoment(t *testing.T, s *store.Store) {
+	insert(t, s, component("a", 1, 0, 0, 1))
+	read(t, s, func(tx *store.Tx) error {
+		first, err := tx.Count("component", account, region)
+		if err != nil {
+			return err
+		}
+		insert(t, s, component("b", 1, 0, 0, 1))
+		again, err := tx.Count("component", account, region)
+		if first != 1 || again != 1 {
+			t.Errorf("a Read saw %d, then %d, while another wrote", first, again)
+		}
+		return err
+	})
+	same(t, "rows afterwards", len(list(t, s, store.Query{Limit: 10})), 2)
+}
+
+func writersTakeTurns(t *testing.T, s *store.Store) {
+	const writers, each = 8, 10
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			for range each {
+				err := s.Write(t.Context(), func(tx *store.Tx) error {
+					r := component("n", 1, 0, 0, 0)
+					n, err := tx.NextBuild(r.Key, r.Version)
+					if err != nil {
+						return err
+					}
+					return tx.Insert(component("n", 1, 0, 0, n))
+				})
+				if err != nil {
+					t.Errorf("writer %d: %v", w, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	builds := list(t, s, store.Query{Limit: 1000})
+	for i, r := range builds {
+		if r.Version.Build != int64(i+1) {
+			t.Errorf("build number %d is %d", i+1, r.Version.Build)
+		}
+	}
+	same(t, "builds", len(builds), writers*each)
+	same(t, "latest", arns(list(t, s, store.Query{Scope: store.Versions, Limit: 10})), []string{component("n", 1, 0, 0, writers*each).ARN})
+}
+
+func readersCannotWrite(t *testing.T, s *store.Store) {
+	if err := s.Read(t.Context(), func(tx *store.Tx) error { return tx.Insert(component("n", 1, 0, 0, 1)) }); err == nil {
+		t.Error("an Insert in a Read succeeded")
+	}
+	same(t, "rows", len(list(t, s, store.Query{Limit: 10})), 0)
+}
+
+func hostileNames(t *testing.T, s *store.Store) {
+	for i, name := range []string{`'; DROP TABLE resource; --`, `" OR 1=1`, "a\x00b", `%`, `_`, "\U0001f600", ""} {
+		r := component(name, 1, 0, 0, 1)
+		r.ARN = fmt.Sprint("arn:", i)
+		insert(t, s, r)
+		read(t, s, func(tx *store.Tx) error {
+			got, ok, err := tx.Match(r.Key, r.Version)
+			if !ok || got.ARN != r.ARN {
+				t.Errorf("Match(%q) = %q, %v", name, got.ARN, ok)
+			}
+			return err
+		})
+	}
+}
