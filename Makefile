@@ -1,0 +1,56 @@
+# `make help` lists what a developer does here.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X github.com/goldsmith-build/goldsmith/internal/version.Version=$(VERSION)'
+export CGO_ENABLED := 0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 20s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint generate verify bench e2e fuzz clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/goldsmith and bin/toe, static
+	@script/setup go
+	go build $(GOFLAGS_BUILD) -o bin/ ./cmd/goldsmith ./cmd/toe
+
+demo: ## the whole way from stock AWS CLI calls to a booted image in two regions
+	@script/setup run client
+	@$(MAKE) --no-print-directory build
+	@script/demo
+
+test: ## all tests, unit to black box
+	@script/setup test
+	@$(MAKE) --no-print-directory build
+	@script/test
+
+e2e: ## only the black-box suites with real clients and real builds
+	@script/setup test
+	@$(MAKE) --no-print-directory build
+	@script/test ./test/...
+
+lint: ## formatting, vet, staticcheck, shell scripts
+	@script/setup lint
+	@test -z "$$(gofmt -l cmd internal toe api test)" || { gofmt -d cmd internal toe api test; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	shellcheck script/* .ci/run internal/engine/*.sh api/*.sh
+
+generate: ## make the API's shapes anew from the pinned service models
+	@script/generate
+
+verify: ## check that generated files are what the generator makes
+	@script/generate --check
+
+bench: ## the figures of docs/benchmarks.md, side by side in one run
+	@script/setup test
+	@$(MAKE) --no-print-directory build
+	@script/bench
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@script/fuzz $(FUZZTIME)
+
+clean: ## remove what make made
+	rm -rf bin .venv .cache
