@@ -49,6 +49,14 @@ type Spec struct {
 	Hostname  string // "": derived from ID
 
 	BootTimeout time.Duration // 0: the kind's own, generous under emulation
+
+	Forwards []Forward // ways from the host into the guest
+}
+
+// Forward makes a TCP port of the guest reachable at 127.0.0.1 on the host.
+type Forward struct {
+	Host  int // the port on the host, which must be free
+	Guest int
 }
 
 // Command is a program to run in an instance, without a shell.
@@ -61,7 +69,7 @@ type Command struct {
 	Stderr io.Writer
 }
 
-// ErrLost is what Exec, Put and Get return (wrapped) when the instance went
+// LostError is what Exec, Put and Get return (wrapped) when the instance went
 // away under them: it crashed, was killed, or rebooted by itself.
 type LostError struct {
 	ID    string
@@ -85,7 +93,13 @@ type Instance interface {
 	// Exec runs a command as root and returns its exit status (128+n for a
 	// signal). The error is non-nil only if the command could not be run or its
 	// status is unknown. When ctx ends, the command's whole process group is
-	// killed and ctx's error returned.
+	// killed and ctx's error returned. Output is complete when Exec returns;
+	// processes that outlive the command are not waited for.
+	//
+	// Exec, Put and Get wait for the agent while the guest reboots, no longer
+	// than the boot timeout. An instance that ends under them is a *LostError,
+	// a full file system in the guest wraps syscall.ENOSPC, and a program or
+	// file that is not there fs.ErrNotExist.
 	Exec(ctx context.Context, cmd Command) (exit int, err error)
 
 	// Put writes a file, making parent folders as needed.
