@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -128,10 +130,11 @@ func python(t *testing.T) string {
 // environment is what a client needs to reach a server at url, and nothing
 // else of this machine's AWS settings.
 func environment(t *testing.T, url string) []string {
-	return append(os.Environ(),
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
+	return append(inherited,
 		"AWS_ACCESS_KEY_ID="+wiretest.Key.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY="+wiretest.Key.SecretAccessKey,
-		"AWS_SESSION_TOKEN=", "AWS_PROFILE=", "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL="+url, "AWS_PAGER=", "PYTHONDONTWRITEBYTECODE=1", "HOME="+t.TempDir(),
 		"NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1",

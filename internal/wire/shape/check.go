@@ -38,6 +38,26 @@ func (v *Violation) Error() string {
 	return v.Path + " breaks the constraint " + string(v.Rule) + " " + v.Limit
 }
 
+// Must says what the value must be, in the words that AWS services use:
+// "must match pattern ^[a-z]+$".
+func (v *Violation) Must() string {
+	switch v.Rule {
+	case Required:
+		return "must not be null"
+	case Enum:
+		return "must satisfy enum value set: [" + v.Limit + "]"
+	case Matches:
+		return "must match pattern " + v.Limit
+	case MinLength, MinItems:
+		return "must have length greater than or equal to " + v.Limit
+	case MaxLength, MaxItems:
+		return "must have length less than or equal to " + v.Limit
+	case MinValue:
+		return "must have value greater than or equal to " + v.Limit
+	}
+	return "must have value less than or equal to " + v.Limit
+}
+
 // Checker walks an input and remembers the first violation.
 // Generated code drives it; nothing is allocated while all is well.
 type Checker struct {
