@@ -4,16 +4,18 @@ import "strings"
 
 // Nearest gives the candidate that word is most probably a misspelling of, or
 // "" if none is near: at most a third of the letters may differ, and letter
-// case counts for nothing. Very long words have no nearest candidate.
+// case counts for nothing. Very long words have no nearest candidate, and of
+// very many candidates only the first are looked at.
 func Nearest(word string, candidates []string) string {
-	const longest = 64
+	const longest, most = 64, 256
 	if word == "" || len(word) > longest {
 		return ""
 	}
+	candidates = candidates[:min(len(candidates), most)]
 	folded := strings.ToLower(word)
 	best, bestDistance := "", len(word)/3+1
 	for _, c := range candidates {
-		if c == word {
+		if c == word || max(len(c)-len(word), len(word)-len(c)) >= bestDistance {
 			continue
 		}
 		if d := distance(folded, strings.ToLower(c)); d < bestDistance {

@@ -69,6 +69,7 @@ func (b *builder) node(y *yaml.Node, parent *Path, name string, depth int) *Node
 func (b *builder) scalar(n *Node, y *yaml.Node) {
 	n.Text = y.Value
 	n.Quoted = y.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	n.Block = y.Style&yaml.LiteralStyle != 0
 	if !n.Quoted && y.ShortTag() == "!!null" {
 		return // stays Null
 	}

@@ -25,6 +25,7 @@ type Node struct {
 
 	Text   string // of a Scalar: the text as it stands in the source, unquoted
 	Quoted bool   // of a Scalar: in quotes or a block, so never a number or bool
+	Block  bool   // of a Scalar: a '|' block, whose lines are those of the source
 
 	Items   []*Node // of a List
 	Entries []Entry // of a Map, in the order of the source
@@ -89,6 +90,17 @@ func (n *Node) Describe() string {
 	default:
 		return "nothing"
 	}
+}
+
+// ProblemAt makes a problem that points at a place in a Scalar's text, as near
+// as can be told: lines are known in '|' blocks.
+func (n *Node) ProblemAt(offset int, rule, message string) problem.Problem {
+	p := n.Problem(rule, message)
+	if n.Block {
+		p.Line += 1 + strings.Count(n.Text[:offset], "\n")
+		p.Column = 0
+	}
+	return p
 }
 
 // Problem makes a problem that points at the node.

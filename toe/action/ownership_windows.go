@@ -1,0 +1,14 @@
+package action
+
+import "errors"
+
+type ownership struct{}
+
+func lookupOwnership(owner, group string) (ownership, error) {
+	if owner != "" || group != "" {
+		return ownership{}, errors.New("owner and group cannot be set on Windows")
+	}
+	return ownership{}, nil
+}
+
+func (ownership) apply(string) error { return nil }
