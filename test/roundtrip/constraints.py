@@ -94,7 +94,8 @@ def strings(shape):
         if "pattern" in meta:
             out.append(sample(meta["pattern"], length))
     if "pattern" in meta:
-        out += [sample(meta["pattern"], n) for n in (40, 1024, 1025)]
+        long = [sample(meta["pattern"], n) for n in (40, 1024, 1025)]
+        out += long + [s + s[-1:] for s in long if s]
     return [s for s in dict.fromkeys(out) if s is not None]
 
 

@@ -17,12 +17,12 @@ func TestBotocoreAndTheServerUnderstandEachOther(t *testing.T) {
 	t.Parallel()
 	py := python(t)
 	url, control := start(t, false)
-	t.Log(run(t, url, py, "roundtrip.py", url, control, rounds()))
+	t.Log(script(t, py, url, "roundtrip.py", url, control, rounds()))
 }
 
 func TestEveryConstraintOfTheModelIsEnforced(t *testing.T) {
 	t.Parallel()
 	py := python(t)
 	url, _ := start(t, true)
-	t.Log(run(t, url, py, "constraints.py", url))
+	t.Log(script(t, py, url, "constraints.py", url))
 }
