@@ -29,7 +29,7 @@ var floors = map[string]int{
 	"internal/cloud":        40,
 	"internal/base":         35,
 	"internal/instance":     30,
-	"internal/disk":         30,
+	"internal/disk":         28,
 	"toe":                   25,
 	"internal/store":        20,
 	"internal/objects":      20,

@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// Disks makes volumes of snapshots and snapshots of volumes.
+type Disks interface {
+	// Volume writes the disk of a snapshot into a new raw file, its root
+	// partition and file system enlarged to sizeGiB, and says how it was done
+	// ("reflink", "sparse copy", "blocks").
+	Volume(ctx context.Context, snapshot, file string, sizeGiB int64) (how string, err error)
+
+	// Snapshot stores what differs between the disk in file and the snapshot
+	// parent. The file is used up: it becomes the ready copy that Disk gives.
+	Snapshot(ctx context.Context, file, parent string) (Stored, error)
+
+	// Disk gives the path of a snapshot's disk for reading, until release.
+	Disk(ctx context.Context, snapshot string) (file string, release func(), err error)
+
+	// Collect removes the blocks and disks of snapshots that keep does not name.
+	Collect(ctx context.Context, keep func(ctx context.Context) ([]string, error)) error
+}
+
+// Stored is a snapshot that was written.
+type Stored struct {
+	Snapshot  string // content digest
+	Blocks    int
+	NewBlocks int
+	NewBytes  int64 // written, compressed
+}
+
+// createImage is the action CreateImage: the instance stops, so that its volume
+// is complete, the volume becomes a snapshot, and the snapshot an AMI of the
+// build region.
+func createImage(ctx context.Context, c *call) (result, error) {
+	m, err := c.instance()
+	if err != nil {
+		return result{}, err
+	}
+	r, start := c.run, time.Now()
+	if err := m.Stop(ctx); err != nil {
+		return result{}, fmt.Errorf("stopping instance %s: %w", m.id, err)
+	}
+	m.stopped = true
+	r.log.printf("Stopped instance %s (%.2f s)", m.id, time.Since(start).Seconds())
+	start = time.Now()
+	stored, err := r.engine.Disks.Snapshot(ctx, m.volume, r.plan.Parent.Snapshot)
+	if err != nil {
+		return result{}, fmt.Errorf("making a snapshot of instance %s: %w", m.id, err)
+	}
+	r.log.printf("Made snapshot %s: %d blocks, %d of them new, %.1f MiB written (%.2f s)", stored.Snapshot, stored.Blocks, stored.NewBlocks, float64(stored.NewBytes)/(1<<20), time.Since(start).Seconds())
+	ami := r.describeAMI(stored.Snapshot)
+	return result{
+		outputs: map[string]any{"imageId": ami.ID},
+		commit: func(tx *store.Tx) error {
+			if _, err := r.engine.Cloud.Register(tx, ami); err != nil {
+				return fmt.Errorf("registering %s: %w", ami.ID, err)
+			}
+			return nil
+		},
+		after: func() { r.log.printf("Registered %s (%s) in %s", ami.ID, ami.Name, ami.Region) },
+	}, nil
+}
+
+// describeAMI is the AMI of the build region.
+func (r *run) describeAMI(manifest string) cloud.AMI {
+	p, now := r.plan, r.engine.Now()
+	home := p.Destinations[0]
+	ami := cloud.AMI{
+		ID: cloud.NewID("ami"), Account: p.Image.Account, Region: p.Image.Region,
+		Name: r.amiName(home, now), Description: home.Description,
+		Architecture: p.Parent.Architecture, Platform: p.Parent.Platform, OSVersion: p.Parent.OSVersion,
+		BootMode: p.Parent.BootMode, RootDevice: p.Volume.Devices[0].DeviceName,
+		Tags: r.amiTags(home, now), Created: now,
+	}
+	for i, d := range p.Volume.Devices {
+		device := cloud.BlockDevice{
+			DeviceName: d.DeviceName, VirtualName: d.VirtualName, NoDevice: d.NoDevice, SizeGiB: d.SizeGiB,
+			VolumeType: d.VolumeType, IOPS: d.IOPS, Throughput: d.Throughput, KMSKeyID: d.KMSKeyID,
+			Encrypted: d.Encrypted, DeleteOnTermination: d.DeleteOnTermination,
+		}
+		if i == 0 {
+			device.Manifest, device.SizeGiB = manifest, p.Volume.SizeGiB
+		}
+		ami.Devices = append(ami.Devices, device)
+	}
+	return ami
+}
+
+// amiName fills in a destination's name; the default is the recipe's name and
+// the build date, as Image Builder has it.
+func (r *run) amiName(d Destination, at time.Time) string {
+	if d.Name == "" {
+		return r.plan.Image.Name + " " + buildDate(at)
+	}
+	return expand(d.Name, at, r.plan.Image.Build)
+}
+
+// amiTags are the recipe's, the destination's, and the two that Image Builder
+// sets on every AMI.
+func (r *run) amiTags(d Destination, at time.Time) map[string]string {
+	tags := map[string]string{}
+	for _, from := range []Tags{r.plan.AMITags, d.Tags} {
+		for key, value := range from {
+			tags[key] = expand(value, at, r.plan.Image.Build)
+		}
+	}
+	maps.Copy(tags, map[string]string{"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": r.plan.Image.ARN})
+	return tags
+}
+
+// builtAMI is the AMI that the build workflow made.
+type builtAMI struct {
+	id       string
+	snapshot string
+}
+
+// outputAMI finds the AMI that the build workflow put into its outputs.
+func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
+	id, _ := r.outputs["ImageId"].(string)
+	var found cloud.AMI
+	var ok bool
+	err := r.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		found, ok, err = r.engine.Cloud.AMI(tx, id)
+		return err
+	})
+	if err != nil {
+		return builtAMI{}, fmt.Errorf("looking for the built AMI: %w", err)
+	}
+	root, hasRoot := found.Root()
+	if !ok || !hasRoot {
+		return builtAMI{}, fmt.Errorf("the built AMI %q is not there", id)
+	}
+	return builtAMI{id: id, snapshot: root.Manifest}, nil
+}
+
+// withdraw takes back every AMI that the image's steps made: an image that did
+// not pass is published nowhere.
+func (r *run) withdraw(tx *store.Tx) error {
+	executions, err := tx.WorkflowExecutions(r.arn)
+	if err != nil {
+		return fmt.Errorf("reading the workflow executions: %w", err)
+	}
+	for _, wf := range executions {
+		if err := r.withdrawOutputs(tx, wf.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawOutputs takes back the AMIs that the steps of one execution made.
+func (r *run) withdrawOutputs(tx *store.Tx, workflowID string) error {
+	steps, err := tx.StepExecutions(workflowID)
+	if err != nil {
+		return fmt.Errorf("reading the step executions: %w", err)
+	}
+	for _, step := range steps {
+		for _, id := range amiIDs(step) {
+			_, ok, err := r.engine.Cloud.AMI(tx, id)
+			if err == nil && ok {
+				_, err = r.engine.Cloud.Deregister(tx, id)
+				r.log.printf("Withdrew %s", id)
+			}
+			if err != nil {
+				return fmt.Errorf("withdrawing %s: %w", id, err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"database/sql"
+
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// Config is what an Engine works with.
+type Config struct {
+	Store    *store.Store
+	Cloud    *cloud.World
+	Disks    Disks
+	Builder  instance.Kind // runs the build workflow's instances: the sandbox
+	Tester   instance.Kind // runs the test workflow's instances: the vm
+	Resolver Resolver
+	Recorder Recorder
+
+	Dir      string // the data folder: instances/ and logs/ are below it
+	Toe      string // the executor binary that is put into instances
+	Builds   int    // how many images are worked on at once; 0: 2
+	Reserve  int64  // bytes of disk that a launch must leave free; 0: 1 GiB
+	Buckets  string // the folder that stands for S3: logs of an infrastructure configuration with a bucket go there
+	Log      *slog.Logger
+	Observer Observer // nil: nobody watches
+	Now      func() time.Time
+}
+
+// Observer is told of what metrics count.
+type Observer interface {
+	// Stage is called when an image leaves a state, with the time it was in it.
+	Stage(status Status, took time.Duration)
+	// Ended is called when an image reaches AVAILABLE, FAILED or CANCELLED.
+	Ended(status Status)
+}
+
+// Engine works on images. Start it once; it is safe for concurrent use.
+type Engine struct {
+	Config
+	queue *river.Client[*sql.Tx]
+
+	mu      sync.Mutex
+	running map[string]context.CancelCauseFunc // by image ARN
+	kept    map[string]instance.Instance       // by instance id: kept for a person after a failure
+	closing bool
+	janitor chan struct{} // closed to end the janitor
+	swept   sync.WaitGroup
+}
+
+// Why a run's context ended, besides time limits.
+var (
+	errCancelled = errors.New("the image creation was cancelled")
+	errShutdown  = errors.New("the server is stopping")
+)
+
+// New returns an Engine whose queue tables exist.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.Builds == 0 {
+		cfg.Builds = 2
+	}
+	if cfg.Reserve == 0 {
+		cfg.Reserve = 1 << 30
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
+	e := &Engine{
+		Config:  cfg,
+		running: map[string]context.CancelCauseFunc{},
+		kept:    map[string]instance.Instance{},
+		janitor: make(chan struct{}),
+	}
+	driver := riversqlite.New(cfg.Store.DB())
+	quiet := slog.New(levelAtLeast{cfg.Log.Handler(), slog.LevelWarn})
+	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the queue's tables: %w", err)
+	}
+	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return nil, fmt.Errorf("preparing the queue's tables: %w", err)
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{engine: e})
+	e.queue, err = river.NewClient(driver, &river.Config{
+		FetchCooldown:     20 * time.Millisecond,
+		FetchPollInterval: 100 * time.Millisecond,
+		JobTimeout:        -1, // steps have their own time limits
+		Logger:            quiet,
+		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Builds}},
+		Workers:           workers,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the queue: %w", err)
+	}
+	return e, nil
+}
+
+// Start clears away what a dead server left, takes up its interrupted images,
+// and works until Stop.
+func (e *Engine) Start(ctx context.Context) error {
+	if err := e.sweep(ctx); err != nil {
+		return err
+	}
+	if err := e.rescue(ctx); err != nil {
+		return err
+	}
+	if err := e.queue.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting the queue: %w", err)
+	}
+	e.swept.Add(1)
+	go e.clean()
+	return nil
+}
+
+// Stop takes no more work and interrupts the images that are under way at a
+// point from which the next Start goes on; then it ends the kept instances
+// (their volumes stay). It returns when all of that is done or ctx ends.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.mu.Lock()
+	if e.closing {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closing = true
+	for _, cancel := range e.running {
+		cancel(errShutdown)
+	}
+	e.mu.Unlock()
+	close(e.janitor)
+	err := e.queue.Stop(ctx)
+	e.swept.Wait()
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, inst := range e.kept {
+		if stopErr := inst.Stop(ctx); stopErr != nil {
+			e.Log.Warn("stopping a kept instance", "instance", id, "err", stopErr)
+			inst.Kill()
+		}
+		if noteErr := stoppedKept(e.instanceDir(id)); noteErr != nil {
+			e.Log.Warn("noting that a kept instance stopped", "instance", id, "err", noteErr)
+		}
+		delete(e.kept, id)
+	}
+	return err
+}
+
+// Enqueue implements Queue.
+func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, imageARN string) error {
+	_, err := e.queue.InsertTx(ctx, tx.SQL(), jobArgs{ImageARN: imageARN}, &river.InsertOpts{MaxAttempts: 25})
+	if err != nil {
+		return fmt.Errorf("queueing %s: %w", imageARN, err)
+	}
+	return nil
+}
+
+// Interrupt implements Queue.
+func (e *Engine) Interrupt(imageARN string) {
+	e.mu.Lock()
+	cancel := e.running[imageARN]
+	e.mu.Unlock()
+	if cancel == nil {
+		return
+	}
+	if yes, err := e.Recorder.CancelRequested(context.Background(), imageARN); err == nil && yes {
+		cancel(errCancelled)
+	}
+}
+
+// begin notes that an image is being worked on; the function it returns ends that.
+func (e *Engine) begin(ctx context.Context, imageARN string) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	e.running[imageARN] = cancel
+	if e.closing {
+		cancel(errShutdown)
+	}
+	e.mu.Unlock()
+	return ctx, func() {
+		e.mu.Lock()
+		delete(e.running, imageARN)
+		e.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// instanceDir is the folder of an instance: sockets, console log, volume.
+func (e *Engine) instanceDir(id string) string { return filepath.Join(e.Dir, "instances", id) }
+
+// nobody is the Observer of an engine that nobody watches.
+type nobody struct{}
+
+func (nobody) Stage(Status, time.Duration) {}
+func (nobody) Ended(Status)                {}
+
+// levelAtLeast is a handler that drops records below a level: the queue is
+// talkative at Info.
+type levelAtLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled reports whether level is high enough for both handlers.
+func (h levelAtLeast) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs keeps the level.
+func (h levelAtLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return levelAtLeast{h.Handler.WithAttrs(attrs), h.level}
+}
+
+// WithGroup keeps the level.
+func (h levelAtLeast) WithGroup(name string) slog.Handler {
+	return levelAtLeast{h.Handler.WithGroup(name), h.level}
+}

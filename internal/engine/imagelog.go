@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// imageLog is the log of one image: image.log with the lines that Image Builder
+// sends to CloudWatch, and a folder for each step, in Amazon's S3 layout:
+// NAME/VERSION/BUILD/WORKFLOW-EXECUTION/STEP/….
+type imageLog struct {
+	dir string // "": nothing is kept
+	now func() time.Time
+
+	mu   sync.Mutex
+	file *os.File
+	s3   string // the folder that stands for the infrastructure's bucket and prefix
+}
+
+// discardLog is a log for runs that have no plan yet.
+func discardLog() *imageLog { return &imageLog{now: time.Now} }
+
+// LogDir is where the logs of an image lie: its slug is the normalised name.
+func LogDir(dataDir, slug, version string, build int64) string {
+	return filepath.Join(dataDir, "logs", slug, version, strconv.FormatInt(build, 10))
+}
+
+// openLog opens the image's log for appending. A log that cannot be written
+// never fails a build: the engine's own log says what happened.
+func openLog(e *Engine, p *Plan) *imageLog {
+	l := &imageLog{dir: LogDir(e.Dir, p.Image.Slug, p.Image.Version, p.Image.Build), now: e.Now}
+	err := os.MkdirAll(l.dir, 0o700)
+	if err == nil {
+		l.file, err = os.OpenFile(filepath.Join(l.dir, "image.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	}
+	if err != nil {
+		e.Log.Error("opening an image's log", "image", p.Image.ARN, "err", err)
+	}
+	if p.Infrastructure.LogBucket != "" && e.Buckets != "" {
+		prefix := filepath.Join(p.Image.Slug, p.Image.Version, strconv.FormatInt(p.Image.Build, 10))
+		l.s3 = filepath.Join(e.Buckets, filepath.Base(p.Infrastructure.LogBucket), filepath.Join("/", p.Infrastructure.LogPrefix), prefix)
+	}
+	return l
+}
+
+// printf writes a line with its time.
+func (l *imageLog) printf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		fmt.Fprintf(l.file, "%s %s\n", l.now().UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprintf(format, args...))
+	}
+}
+
+// writeFile writes a file into the image's log folder.
+func (l *imageLog) writeFile(name string, data []byte) error {
+	if l.dir == "" {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, name), data, 0o600); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+// stepDir makes and names the folder of a step.
+func (l *imageLog) stepDir(workflowExecution, step string) (string, error) {
+	dir := filepath.Join(l.dir, workflowExecution, step)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the log folder of step %s: %w", step, err)
+	}
+	return dir, nil
+}
+
+// close ends the log and, where the infrastructure configuration names a
+// bucket, copies it there.
+func (l *imageLog) close(p *Plan) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return
+	}
+	l.file.Close()
+	l.file = nil
+	if l.s3 == "" {
+		return
+	}
+	if err := copyTree(l.s3, l.dir); err != nil {
+		fmt.Fprintf(os.Stderr, "copying the logs of %s to bucket %s: %v\n", p.Image.ARN, p.Infrastructure.LogBucket, err)
+	}
+}
+
+// copyTree copies the regular files below src to dst.
+func copyTree(dst, src string) error {
+	return filepath.WalkDir(src, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(src, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dst, rel)
+		switch {
+		case entry.IsDir():
+			return os.MkdirAll(target, 0o700)
+		case entry.Type().IsRegular():
+			return copyFile(target, path)
+		}
+		return nil
+	})
+}
+
+// copyFile copies one file.
+func copyFile(dst, src string) (err error) {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(dst, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}

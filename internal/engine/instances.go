@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// machine is an instance of a run, with what it uses on the host.
+type machine struct {
+	instance.Instance
+	id      string
+	dir     string
+	volume  string // raw disk that the instance writes; "" for an overlay
+	release func() // gives back a disk that is only read
+	stopped bool
+}
+
+// launchInstance is the action LaunchInstance: in the build workflow a sandbox
+// on a fresh volume of the parent, in the test workflow a VM that boots the new
+// AMI on an overlay.
+func launchInstance(ctx context.Context, c *call) (result, error) {
+	if c.str("waitFor") != "ssmAgent" {
+		return result{}, fmt.Errorf("waitFor must be ssmAgent")
+	}
+	launch := c.run.launchBuilder
+	if c.stage.kind == "TEST" {
+		launch = c.run.launchTester
+	}
+	m, err := launch(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	c.run.log.printf("Launched instance (instance id: %s)", m.id)
+	return result{outputs: map[string]any{"instanceId": m.id}}, nil
+}
+
+// launchBuilder starts the build instance.
+func (r *run) launchBuilder(ctx context.Context) (*machine, error) {
+	return r.launch(ctx, r.engine.Builder, func(m *machine, spec *instance.Spec) error {
+		m.volume = filepath.Join(m.dir, "volume.raw")
+		spec.Volume = m.volume
+		start := time.Now()
+		how, err := r.engine.Disks.Volume(ctx, r.plan.Parent.Snapshot, m.volume, r.plan.Volume.SizeGiB)
+		if err != nil {
+			return fmt.Errorf("making a volume of parent image %s: %w", r.plan.Parent.Requested, err)
+		}
+		r.log.printf("Made a volume of %d GiB from %s (%s, %.2f s)", r.plan.Volume.SizeGiB, r.plan.Parent.Requested, how, time.Since(start).Seconds())
+		return nil
+	})
+}
+
+// launchTester boots the AMI that the build workflow made and waits until the
+// system has come up: the boot test that every image passes.
+func (r *run) launchTester(ctx context.Context) (*machine, error) {
+	ami, err := r.outputAMI(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.launch(ctx, r.engine.Tester, func(m *machine, spec *instance.Spec) (err error) {
+		spec.Overlay = true
+		if r.plan.Parent.BootMode == "uefi" {
+			spec.Firmware = "uefi"
+		}
+		spec.Volume, m.release, err = r.engine.Disks.Disk(ctx, ami.snapshot)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var state strings.Builder
+	start := time.Now()
+	if _, err = m.Exec(ctx, instance.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}, Stdout: &state}); err != nil {
+		return nil, fmt.Errorf("waiting until %s has booted: %w", ami.id, err)
+	}
+	r.log.printf("%s has booted: system state %s (after another %.1f s)", ami.id, strings.TrimSpace(state.String()), time.Since(start).Seconds())
+	return m, nil
+}
+
+// launch writes the instance into the ledger, lets prepare fill in its volume,
+// and starts it. On an error nothing of it is left.
+func (r *run) launch(ctx context.Context, kind instance.Kind, prepare func(*machine, *instance.Spec) error) (_ *machine, err error) {
+	e := r.engine
+	m := &machine{id: newInstanceID()}
+	m.dir = e.instanceDir(m.id)
+	row := store.Instance{ID: m.id, Kind: kind.Name(), Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
+	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+		return nil, fmt.Errorf("recording instance %s: %w", m.id, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.forget(m))
+		}
+	}()
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of instance %s: %w", m.id, err)
+	}
+	if err := e.room(r.plan.Volume.SizeGiB); err != nil {
+		return nil, err
+	}
+	spec := instance.Spec{ID: m.id, Dir: m.dir, Toe: e.Toe, VCPU: 2, MemoryMiB: 2048, Hostname: "ip-" + m.id[2:10]}
+	if err := prepare(m, &spec); err != nil {
+		return nil, err
+	}
+	r.log.printf("Launching instance %s (%s)", m.id, kind.Name())
+	start := time.Now()
+	if m.Instance, err = kind.Launch(ctx, spec); err != nil {
+		return nil, fmt.Errorf("launching instance %s: %w", m.id, err)
+	}
+	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, kind.Name(), time.Since(start).Seconds())
+	r.instances[m.id] = m
+	return m, nil
+}
+
+// room refuses a launch that could fill the server's own disk.
+func (e *Engine) room(sizeGiB int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(e.Dir, &fs); err != nil {
+		return fmt.Errorf("looking for free space: %w", err)
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	if need := sizeGiB<<30 + e.Reserve; free < need {
+		return fmt.Errorf("no space left on device: the server's data folder has %.1f GiB free and this instance may need %.1f", float64(free)/(1<<30), float64(need)/(1<<30))
+	}
+	return nil
+}
+
+// terminateInstance is the action TerminateInstance. An instance that is gone
+// already was terminated as wished.
+func terminateInstance(ctx context.Context, c *call) (result, error) {
+	m, err := c.instance()
+	if err != nil {
+		return result{}, nil
+	}
+	return result{}, c.run.forget(m)
+}
+
+// forget ends an instance at once and removes all that it used. What was wanted
+// of its volume was taken before.
+func (r *run) forget(m *machine) error {
+	delete(r.instances, m.id)
+	var errs []error
+	if m.Instance != nil {
+		errs = append(errs, m.Kill())
+	}
+	if m.release != nil {
+		m.release()
+	}
+	errs = append(errs, os.RemoveAll(m.dir))
+	errs = append(errs, r.engine.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DeleteInstance(m.id) }))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("removing instance %s: %w", m.id, err)
+	}
+	return nil
+}
+
+// killInstances ends whatever the run still has.
+func (r *run) killInstances() {
+	for _, m := range r.instances {
+		if err := r.forget(m); err != nil {
+			r.engine.Log.Error("an instance was not removed", "instance", m.id, "err", err)
+		}
+	}
+}
+
+// releaseInstances ends the instances of a failed image, or keeps them for a
+// person and gives the words that say how to enter them.
+func (r *run) releaseInstances(ctx context.Context, keep bool) string {
+	if !keep || len(r.instances) == 0 {
+		r.killInstances()
+		return ""
+	}
+	e := r.engine
+	var words strings.Builder
+	for id, m := range r.instances {
+		row := store.Instance{ID: id, Kind: r.kindOf(m), Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
+		err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) })
+		if err != nil || m.stopped {
+			r.forget(m)
+			continue
+		}
+		e.mu.Lock()
+		e.kept[id] = m
+		e.mu.Unlock()
+		delete(r.instances, id)
+		note := Kept{ID: id, Kind: row.Kind, Image: r.arn, Dir: m.dir, Volume: m.volume, Enter: m.Enter(), PID: os.Getpid()}
+		if err := note.write(); err != nil {
+			e.Log.Error("noting a kept instance", "instance", id, "err", err)
+		}
+		fmt.Fprintf(&words, " Instance %s was kept: enter it with 'goldsmith shell %s'.", id, r.arn)
+	}
+	return words.String()
+}
+
+// kindOf names the kind that launched m: only overlays have no volume.
+func (r *run) kindOf(m *machine) string {
+	if m.volume == "" {
+		return r.engine.Tester.Name()
+	}
+	return r.engine.Builder.Name()
+}
+
+// newInstanceID gives "i-" and 17 hexadecimal digits, as EC2 does.
+func newInstanceID() string {
+	var b [9]byte
+	rand.Read(b[:])
+	return "i-" + hex.EncodeToString(b[:])[:17]
+}

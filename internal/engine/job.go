@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// maxStarts is how often an image is begun before the engine gives it up: a
+// build that takes the server down with it must not do so for ever.
+const maxStarts = 4
+
+// jobArgs is the queue's job of one image.
+type jobArgs struct {
+	ImageARN string `json:"imageArn"`
+}
+
+// Kind names the job in the queue's table.
+func (jobArgs) Kind() string { return "image" }
+
+// worker takes jobs from the queue.
+type worker struct {
+	river.WorkerDefaults[jobArgs]
+	engine *Engine
+}
+
+// Timeout lifts the queue's limit: steps have their own.
+func (w *worker) Timeout(*river.Job[jobArgs]) time.Duration { return -1 }
+
+// Work brings one image to its end. Only a server that stops makes it return
+// early; then the job stays in the queue, its attempt not counted.
+func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
+	e := w.engine
+	arn := job.Args.ImageARN
+	ctx, done := e.begin(ctx, arn)
+	defer done()
+
+	status, err := e.Recorder.Status(ctx, arn)
+	switch {
+	case fault.Code(err) == "ResourceNotFoundException":
+		return nil // deleted before its turn
+	case err != nil:
+		return fmt.Errorf("reading the state of %s: %w", arn, err)
+	case status.Terminal():
+		return nil
+	}
+	r := &run{engine: e, arn: arn, log: discardLog(), instances: map[string]*machine{}, outputs: map[string]any{}, since: e.Now(), status: status}
+	if job.Attempt > maxStarts {
+		return r.end(ctx, fmt.Errorf("the server stopped unexpectedly %d times during this build; it is given up", job.Attempt-1))
+	}
+	err = r.do(ctx)
+	if errors.Is(context.Cause(ctx), errShutdown) && !errors.Is(err, errEnded) {
+		r.killInstances()
+		return river.JobSnooze(0)
+	}
+	if errors.Is(err, errEnded) {
+		return nil
+	}
+	return r.end(ctx, err)
+}
+
+// errEnded says that the image has reached its end and is recorded so.
+var errEnded = errors.New("ended")
+
+// rescue makes the jobs of a server that died available again. It is right
+// because one process at a time owns the data folder.
+func (e *Engine) rescue(ctx context.Context) error {
+	return e.Store.Write(ctx, func(tx *store.Tx) error {
+		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE state IN ('running', 'retryable', 'scheduled')`
+		if _, err := tx.SQL().ExecContext(ctx, q); err != nil {
+			return fmt.Errorf("taking up interrupted images: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"archive/tar"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 22, 3, 4, 5, 678e6, time.FixedZone("", 3600))
+	for text, want := range map[string]string{
+		"web {{ imagebuilder:buildDate }}":                         "web 2026-11-22T02-04-05.678Z",
+		"{{imagebuilder:buildDate}}-{{imagebuilder:buildVersion}}": "2026-11-22T02-04-05.678Z-7",
+		"{{imagebuilder:buildDate:yyyyMMHHss}}":                    "2026110205",
+		"{{ imagebuilder:buildDate:yyyy-MM-dd'T' }}":               "2026-11-22'T'",
+		"{{ imagebuilder:other }}":                                 "{{ imagebuilder:other }}",
+		"plain":                                                    "plain",
+	} {
+		if got := expand(text, at, 7); got != want {
+			t.Errorf("expand(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestReferences(t *testing.T) {
+	t.Parallel()
+	names := scope{
+		"stepOutputs":  map[string]any{"A": map[string]any{"id": "x", "list": []any{"p", []any{"q"}}}},
+		"imagebuilder": map[string]any{"imageType": "AMI", "collectImageMetadata": true},
+	}
+	for path, want := range map[string]any{"$.stepOutputs.A.id": "x", "$.stepOutputs.A.list[0]": "p", "$.stepOutputs.A.list[1][0]": "q"} {
+		if got, err := names.lookup(path); err != nil || got != want {
+			t.Errorf("%s is %v, %v; want %v", path, got, err, want)
+		}
+	}
+	for _, path := range []string{"", "x", "$.", "$.nothing", "$.stepOutputs.A.id.x", "$.stepOutputs.A.list[2]", "$.stepOutputs.A.list[-1]", "$.stepOutputs.A.list[", "$.stepOutputs.A.list[0]x"} {
+		if got, err := names.lookup(path); err == nil {
+			t.Errorf("%q gives %v, want an error", path, got)
+		}
+	}
+	leaf := func(v string) map[string]any {
+		return map[string]any{"stringEquals": v, "value": "$.imagebuilder.imageType"}
+	}
+	for name, tc := range map[string]struct {
+		cond map[string]any
+		want bool
+	}{
+		"equal":  {leaf("AMI"), true},
+		"other":  {leaf("DOCKER"), false},
+		"not":    {map[string]any{"not": leaf("DOCKER")}, true},
+		"and":    {map[string]any{"and": []any{leaf("AMI"), leaf("DOCKER")}}, false},
+		"or":     {map[string]any{"or": []any{leaf("DOCKER"), leaf("AMI")}}, true},
+		"bool":   {map[string]any{"booleanEquals": true, "value": "$.imagebuilder.collectImageMetadata"}, true},
+		"nested": {map[string]any{"and": []any{leaf("AMI"), map[string]any{"not": leaf("AMI")}}}, false},
+	} {
+		if got, err := names.holds(tc.cond); err != nil || got != tc.want {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, tc.want)
+		}
+	}
+	for _, cond := range []map[string]any{{}, {"xor": 1}, {"and": []any{}}, {"not": 1}, {"or": []any{1}}, {"stringEquals": "x", "value": "$.no"}} {
+		if _, err := names.holds(cond); err == nil {
+			t.Errorf("%v: want an error", cond)
+		}
+	}
+}
+
+func FuzzReference(f *testing.F) {
+	f.Add("$.stepOutputs.A.list[0]")
+	f.Add("$.a[0][1].b")
+	f.Fuzz(func(t *testing.T, path string) {
+		scope{"a": []any{[]any{map[string]any{"b": 1}}}}.lookup(path) // must not panic
+	})
+}
+
+func TestDocumentsAreChecked(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"steps: [{name: a, action: No}]":                                          "unknown action",
+		"steps: [{name: a, action: CreateImage, onfailure: x}]":                   "onfailure",
+		"steps: [{name: a, action: CreateImage, onFailure: Go}]":                  "onFailure",
+		"steps: [{name: a, action: CreateImage}, {name: a, action: CreateImage}]": "used twice",
+	} {
+		if _, err := parseDocument([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error that says %q", text, err, want)
+		}
+	}
+}
+
+// TestUnpackStaysInside gives archives that a hostile guest would send.
+func TestUnpackStaysInside(t *testing.T) {
+	t.Parallel()
+	var buf bytes.Buffer
+	tw := tar.NewWriter(&buf)
+	add := func(h tar.Header, body string) {
+		h.Size, h.Mode = int64(len(body)), 0o777
+		if err := tw.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		tw.Write([]byte(body))
+	}
+	add(tar.Header{Name: "../outside", Typeflag: tar.TypeReg}, "x")
+	add(tar.Header{Name: "/etc/absolute", Typeflag: tar.TypeReg}, "x")
+	add(tar.Header{Name: "link", Linkname: "..", Typeflag: tar.TypeSymlink}, "")
+	add(tar.Header{Name: "link/through", Typeflag: tar.TypeReg}, "x")
+	add(tar.Header{Name: "pipe", Typeflag: tar.TypeFifo}, "")
+	add(tar.Header{Name: "./TOE_1/console.log", Typeflag: tar.TypeReg}, "good")
+	tw.Close()
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "in")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unpack(&buf, dir); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	filepath.WalkDir(parent, func(path string, e os.DirEntry, _ error) error {
+		if !e.IsDir() {
+			rel, _ := filepath.Rel(parent, path)
+			found = append(found, rel)
+		}
+		return nil
+	})
+	if diff := cmp.Diff([]string{"in/TOE_1/console.log", "in/link/through"}, found); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// TestEventReaderBoundsLines feeds lines that never end.
+func TestEventReaderBoundsLines(t *testing.T) {
+	t.Parallel()
+	var console bytes.Buffer
+	r := newEventReader(&console)
+	chunk := bytes.Repeat([]byte("x"), 1<<16)
+	for range 64 {
+		r.Write(chunk)
+		if cap(r.line) > 2*maxEventLine {
+			t.Fatalf("the reader holds %d bytes", cap(r.line))
+		}
+	}
+	r.Write([]byte("\n{\"event\":\"output\",\"stream\":\"stdout\",\"text\":\"a\\nb\\n\"}\nplain\n"))
+	if got := console.String(); !strings.Contains(got, "Stdout: a\n") || !strings.Contains(got, "Stdout: b\n") || !strings.HasSuffix(got, "plain\n") || strings.Contains(got, "xxx") {
+		t.Errorf("console: %.200q", got)
+	}
+}

@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// run is the work on one image.
+type run struct {
+	engine    *Engine
+	arn       string
+	plan      *Plan
+	log       *imageLog
+	status    Status    // the image's state as recorded
+	since     time.Time // when it came into that state
+	instances map[string]*machine
+	outputs   map[string]any // workflowOutputs
+	workflow  *store.WorkflowExecution
+}
+
+// stage is one of the three parts of a run.
+type stage struct {
+	document *Document
+	kind     string // WorkflowType of the API
+	status   Status
+}
+
+// stages are always run in this order (User Guide, "Manage workflows"). Each is
+// a managed workflow document.
+var stages []stage
+
+// do brings the image to AVAILABLE and returns errEnded, or says why not.
+func (r *run) do(ctx context.Context) error {
+	if err := r.checkCancelled(ctx); err != nil {
+		return err
+	}
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	done, err := r.resume(ctx)
+	if err != nil {
+		return err
+	}
+	for i, st := range stages {
+		if done > i || st.kind == "TEST" && !r.plan.Tests {
+			continue
+		}
+		if err := r.transition(ctx, st.status); err != nil {
+			return err
+		}
+		if err := r.runWorkflow(ctx, st, i); err != nil {
+			return err
+		}
+	}
+	return r.finish(ctx)
+}
+
+// prepare makes the plan, or reads the one that an earlier attempt made.
+func (r *run) prepare(ctx context.Context) error {
+	e := r.engine
+	var data []byte
+	var known bool
+	err := e.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		data, known, err = tx.Plan(r.arn)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading the plan: %w", err)
+	}
+	if known {
+		r.plan = new(Plan)
+		if err := json.Unmarshal(data, r.plan); err != nil {
+			return fmt.Errorf("reading the plan: %w", err)
+		}
+		r.log = openLog(e, r.plan)
+		return nil
+	}
+	if r.plan, err = e.Resolver.Plan(ctx, r.arn); err != nil {
+		return err
+	}
+	r.log = openLog(e, r.plan)
+	if data, err = json.Marshal(r.plan); err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	if err := r.log.writeFile("plan.json", append(data, '\n')); err != nil {
+		return err
+	}
+	return e.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.PutPlan(r.arn, data); err != nil {
+			return fmt.Errorf("writing the plan: %w", err)
+		}
+		return r.transitionTx(ctx, tx, Creating)
+	})
+}
+
+// checkCancelled ends a run that was cancelled before or while it waited.
+func (r *run) checkCancelled(ctx context.Context) error {
+	yes, err := r.engine.Recorder.CancelRequested(ctx, r.arn)
+	if err == nil && yes {
+		err = errCancelled
+	}
+	return err
+}
+
+// transition records the image's next state. States only move on: a resumed
+// run may already be there.
+func (r *run) transition(ctx context.Context, to Status) error {
+	if r.status == to {
+		return nil
+	}
+	return r.engine.Store.Write(ctx, func(tx *store.Tx) error { return r.transitionTx(ctx, tx, to) })
+}
+
+// transitionTx is transition inside the caller's transaction.
+func (r *run) transitionTx(ctx context.Context, tx *store.Tx, to Status) error {
+	if err := r.engine.Recorder.Transition(ctx, tx, r.arn, to, "", nil); err != nil {
+		return fmt.Errorf("recording the state %s: %w", to, err)
+	}
+	r.entered(to)
+	return nil
+}
+
+// entered tells the log and the observer of a new state.
+func (r *run) entered(to Status) {
+	now := r.engine.Now()
+	r.engine.Observer.Stage(r.status, now.Sub(r.since))
+	r.log.printf("Image transitioned to %s state for Image ARN: %s", to, r.arn)
+	r.status, r.since = to, now
+	if to.Terminal() {
+		r.engine.Observer.Ended(to)
+	}
+}
+
+// finish publishes the outputs and makes the image AVAILABLE.
+func (r *run) finish(ctx context.Context) error {
+	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+		return r.transitionTx(ctx, tx, Available)
+	})
+	if err != nil {
+		return err
+	}
+	r.killInstances()
+	r.log.close(r.plan)
+	return errEnded
+}
+
+// end records an image that did not get through: what it holds is given back,
+// its AMI withdrawn, and the state says why, all in one transaction.
+func (r *run) end(ctx context.Context, cause error) error {
+	to, reason := Failed, cause.Error()
+	var f *fault.Error
+	if errors.As(cause, &f) {
+		reason = f.Message
+	}
+	if errors.Is(cause, errCancelled) || errors.Is(context.Cause(ctx), errCancelled) {
+		to, reason = Cancelled, errCancelled.Error()
+	}
+	ctx = context.WithoutCancel(ctx)
+	keep := to == Failed && r.plan != nil && !r.plan.Infrastructure.TerminateOnFailure
+	if kept := r.releaseInstances(ctx, keep); kept != "" {
+		reason += kept
+	}
+	var failure *Failure
+	if to == Failed {
+		failure = r.failure(cause)
+	}
+	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+		if to == Cancelled || r.status != Integrating && r.status != Distributing {
+			if err := r.withdraw(tx); err != nil {
+				return err
+			}
+		}
+		if err := r.closeWorkflow(tx, to, reason); err != nil {
+			return err
+		}
+		if err := r.engine.Recorder.Transition(ctx, tx, r.arn, to, cut(reason, 1024), failure); err != nil {
+			return fmt.Errorf("recording the state %s: %w", to, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err // the queue tries again
+	}
+	r.entered(to)
+	r.log.printf("%s", reason)
+	r.log.close(r.plan)
+	return nil
+}
+
+// failure builds the failure context from what failed.
+func (r *run) failure(cause error) *Failure {
+	f := &Failure{ImageStatus: r.status}
+	var step *stepError
+	if errors.As(cause, &step) {
+		f.WorkflowExecutionID, f.WorkflowARN = step.row.WorkflowExecutionID, step.row.WorkflowARN
+		f.StepExecutionID, f.FailedStep = step.row.ID, step.row.Name
+	}
+	var component *componentError
+	if errors.As(cause, &component) {
+		f.Component = &component.ComponentFailure
+	}
+	var distribution *distributionError
+	if errors.As(cause, &distribution) {
+		f.Distribution = &distribution.DistributionFailure
+	}
+	return f
+}
+
+// workflowARN names a managed workflow: Amazon's account, one version for each
+// release of the document.
+func (r *run) workflowARN(st stage) string {
+	kind := map[string]string{"BUILD": "build", "TEST": "test", "DISTRIBUTION": "distribution"}[st.kind]
+	return fmt.Sprintf("arn:aws:imagebuilder:%s:aws:workflow/%s/%s/1.0.0/1", r.plan.Image.Region, kind, st.document.Name)
+}
+
+// newID gives "wf-UUID" and the like.
+func newID(prefix string) string { return prefix + "-" + uuid.NewString() }
+
+// cut shortens text to at most n characters, keeping its end's last words
+// recognisable as cut.
+func cut(text string, n int) string {
+	if runes := []rune(text); len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return text
+}

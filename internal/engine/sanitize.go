@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+)
+
+//go:embed sanitize.sh
+var sanitizeScript string
+
+// sanitizeInstance is the action SanitizeInstance: host keys, the machine id,
+// logs and caches leave the volume before it becomes an image.
+func sanitizeInstance(ctx context.Context, c *call) (result, error) {
+	m, err := c.instance()
+	if err != nil {
+		return result{}, err
+	}
+	script := path.Join(m.Scratch(), "sanitize.sh")
+	if err := m.Put(ctx, script, 0o700, strings.NewReader(sanitizeScript)); err != nil {
+		return result{}, fmt.Errorf("putting the clean-up script into the instance: %w", err)
+	}
+	stderr := &tail{max: 4096}
+	exit, err := m.Exec(ctx, instance.Command{Argv: []string{"/bin/sh", script, c.run.plan.WorkingDir}, Stderr: stderr})
+	if err != nil {
+		return result{}, fmt.Errorf("cleaning the instance up: %w", err)
+	}
+	if exit != 0 {
+		return result{}, fmt.Errorf("cleaning the instance up: exit status %d: %s", exit, lastLines(stderr.String(), 400))
+	}
+	return result{outputs: map[string]any{"status": "Success", "output": "", "runCommandId": c.row.ID}}, nil
+}

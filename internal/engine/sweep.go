@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// sweep removes what the instances of a dead server left: processes, mounts,
+// loop devices, folders and volumes. The volumes of kept instances stay.
+func (e *Engine) sweep(ctx context.Context) error {
+	var rows []store.Instance
+	err := e.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		rows, err = tx.Instances()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading the ledger of instances: %w", err)
+	}
+	known := map[string]bool{}
+	for _, row := range rows {
+		known[row.ID] = true
+		if err := e.sweepOne(ctx, row); err != nil {
+			e.Log.Error("what a dead instance left could not be removed", "instance", row.ID, "err", err)
+		}
+	}
+	return e.sweepFolders(known)
+}
+
+// sweepOne clears one row of the ledger.
+func (e *Engine) sweepOne(ctx context.Context, row store.Instance) error {
+	for _, kind := range []instance.Kind{e.Builder, e.Tester} {
+		if kind.Name() == row.Kind {
+			if err := kind.Sweep(ctx, row.Dir); err != nil {
+				return err
+			}
+		}
+	}
+	if row.State == "kept" && e.wanted(ctx, row) {
+		return stoppedKept(row.Dir)
+	}
+	e.Log.Info("removing what a dead server's instance left", "instance", row.ID, "kind", row.Kind, "image", row.ImageARN)
+	if err := os.RemoveAll(row.Dir); err != nil {
+		return err
+	}
+	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.DeleteInstance(row.ID) })
+}
+
+// stoppedKept notes that a kept instance does not run any more.
+func stoppedKept(dir string) error {
+	k, err := readKept(dir)
+	if err != nil {
+		return err
+	}
+	return k.stopped()
+}
+
+// wanted reports whether a kept instance's image still exists.
+func (e *Engine) wanted(ctx context.Context, row store.Instance) bool {
+	_, err := e.Recorder.Status(ctx, row.ImageARN)
+	return fault.Code(err) != "ResourceNotFoundException"
+}
+
+// sweepFolders removes instance folders that no row speaks of.
+func (e *Engine) sweepFolders(known map[string]bool) error {
+	entries, err := os.ReadDir(filepath.Join(e.Dir, "instances"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for left-over instances: %w", err)
+	}
+	for _, entry := range entries {
+		if !known[entry.Name()] {
+			if err := os.RemoveAll(e.instanceDir(entry.Name())); err != nil {
+				return fmt.Errorf("removing a left-over instance: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// clean is the janitor: it ends kept instances whose image was deleted, and
+// collects blocks that no snapshot uses.
+func (e *Engine) clean() {
+	defer e.swept.Done()
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.janitor:
+			return
+		case <-tick.C:
+			e.dropUnwanted(context.Background())
+		}
+	}
+}
+
+// dropUnwanted ends the kept instances that nobody can name any more.
+func (e *Engine) dropUnwanted(ctx context.Context) {
+	var rows []store.Instance
+	err := e.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		rows, err = tx.Instances()
+		return err
+	})
+	if err != nil {
+		e.Log.Error("reading the ledger of instances", "err", err)
+		return
+	}
+	for _, row := range rows {
+		if row.State != "kept" || e.wanted(ctx, row) {
+			continue
+		}
+		e.mu.Lock()
+		inst := e.kept[row.ID]
+		delete(e.kept, row.ID)
+		e.mu.Unlock()
+		if inst != nil {
+			inst.Kill()
+		}
+		if err := e.sweepOne(ctx, row); err != nil {
+			e.Log.Error("removing a kept instance", "instance", row.ID, "err", err)
+		}
+	}
+}
