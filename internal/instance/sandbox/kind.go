@@ -12,10 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/goldsmith-build/goldsmith/internal/disk/partition"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
 )
 
@@ -58,7 +57,7 @@ type tools struct {
 	version      string // systemd's
 	suppressSync bool
 	slirp        string // "" when there is none that works
-	hierarchies  []hierarchy
+	hierarchies  []cgroup.Hierarchy
 }
 
 // Probe looks for the tools once; it starts no container.
@@ -102,23 +101,35 @@ func (k *Kind) look(ctx context.Context) instance.Report {
 	} else {
 		how = append(how, "NO private network: builds use the host's, loopback included")
 	}
-	if k.found.hierarchies, err = hierarchies(); err != nil {
-		better = append(better, "mount the control group hierarchies: "+err.Error())
-	}
-	g := planGroups(k.found.hierarchies, "probe")
-	switch {
-	case len(g.missing) > 0:
-		how = append(how, "no limit of "+strings.Join(g.missing, ", "))
-		better = append(better, "give the server the "+strings.Join(g.missing, ", ")+" controllers, so that builds can be limited")
-	case g.unified != "":
-		how = append(how, "limits by control groups v2")
-	default:
-		how = append(how, "limits by control groups v1")
+	limits, remedy := k.lookForLimits()
+	how = append(how, limits)
+	if remedy != "" {
+		better = append(better, remedy)
 	}
 	if len(missing) > 0 {
 		return instance.Report{How: "cannot run", Remedy: strings.Join(append(missing, better...), "; ")}
 	}
 	return instance.Report{Usable: true, How: strings.Join(how, ", "), Remedy: strings.Join(better, "; ")}
+}
+
+// lookForLimits says how instances are limited, and how that could be better.
+func (k *Kind) lookForLimits() (how, remedy string) {
+	found, err := cgroup.Hierarchies()
+	if err == nil {
+		err = cgroup.Try(found)
+	}
+	if err != nil {
+		return "NO limits of memory, processors and processes", "let the server make control groups: " + err.Error()
+	}
+	k.found.hierarchies = found
+	g := cgroup.Plan(found, "probe")
+	switch missing := strings.Join(g.Missing, ", "); {
+	case missing != "":
+		return "no limit of " + missing, "give the server the control group controllers " + missing
+	case g.Leaf != "":
+		return "limits by control groups v2", ""
+	}
+	return "limits by control groups v1", ""
 }
 
 // firstNumber gives the first word of digits: "systemd 252 (252.39-1)" is 252.
@@ -130,6 +141,9 @@ func firstNumber(s string) string {
 	}
 	return "of unknown version"
 }
+
+// maxPIDs bounds the processes and threads of an instance.
+const maxPIDs = 8192
 
 var idPattern = regexp.MustCompile(`^i-[0-9a-f]{17}$`)
 
@@ -179,16 +193,4 @@ func rootOf(volume string) (partition.Partition, error) {
 		return partition.Partition{}, fmt.Errorf("volume: %w", err)
 	}
 	return root, nil
-}
-
-// retryBusy calls f until it no longer says EBUSY, for at most two seconds.
-func retryBusy(f func() error) error {
-	var err error
-	for range 200 {
-		if err = f(); !errors.Is(err, unix.EBUSY) {
-			return err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return err
 }

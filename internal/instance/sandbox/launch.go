@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 )
@@ -67,7 +68,7 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *sandbox, err 
 	i := &sandbox{
 		spec: spec, log: k.opts.Log.With("instance", spec.ID), exited: make(chan struct{}),
 		Channel: guest.NewChannel(spec.ID, spec.BootTimeout, k.opts.Log),
-		groups:  planGroups(k.found.hierarchies, spec.ID),
+		groups:  cgroup.Plan(k.found.hierarchies, spec.ID),
 	}
 	if _, taken := living.LoadOrStore(spec.Dir, spec.ID); taken {
 		return nil, fmt.Errorf("an instance in %s is running already", spec.Dir)
@@ -106,7 +107,7 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	}
 	p := plan{
 		Volume: i.spec.Volume, Offset: root.Offset, Size: root.Size, Filesystem: root.Filesystem,
-		Root: i.path(rootFolder), Scratch: i.path(homeFile), ScratchDir: i.path(homeFolder), CgroupJoin: i.groups.join, CgroupV2: i.groups.unified,
+		Root: i.path(rootFolder), Scratch: i.path(homeFile), ScratchDir: i.path(homeFolder), CgroupJoin: i.groups.Join, CgroupV2: i.groups.Leaf,
 		Slirp: k.found.slirp, ResolvConf: i.path("resolv.conf"),
 	}
 	if p.Slirp == "" {
@@ -144,7 +145,7 @@ func escapeColons(path string) string {
 // prepare fills the instance's folder.
 func (i *sandbox) prepare(ctx context.Context) error {
 	// The row before the action: Sweep must know of what is made next.
-	b, err := json.Marshal(record{ID: i.spec.ID, Volume: i.spec.Volume, Groups: i.groups.dirs})
+	b, err := json.Marshal(record{ID: i.spec.ID, Volume: i.spec.Volume, Groups: i.groups.Dirs})
 	if err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (i *sandbox) prepare(ctx context.Context) error {
 	if i.control, err = guest.ServeControl(i.Channel, i.spec.Dir); err != nil {
 		return err
 	}
-	return i.groups.create(i.spec)
+	return i.groups.Create(cgroup.Limits{MemoryMiB: i.spec.MemoryMiB, CPUs: i.spec.VCPU, PIDs: maxPIDs})
 }
 
 // start starts the supervisor and follows its reports.

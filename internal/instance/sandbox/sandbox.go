@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 )
@@ -31,7 +32,7 @@ type sandbox struct {
 
 	spec     instance.Spec
 	log      *slog.Logger
-	groups   *groups
+	groups   *cgroup.Groups
 	console  *guest.Console
 	service  *guest.Console
 	listener *net.UnixListener
@@ -200,7 +201,7 @@ func (i *sandbox) clean() error {
 				failed = append(failed, c.Close())
 			}
 		}
-		failed = append(failed, removeGroups(i.groups.dirs))
+		failed = append(failed, cgroup.Remove(i.groups.Dirs))
 		for _, name := range leftovers {
 			if err := os.Remove(i.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				failed = append(failed, err)

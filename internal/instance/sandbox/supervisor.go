@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
+	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
 )
 
 // supervisorName is the helper's name in the process list.
@@ -67,10 +68,10 @@ func supervise(line *lifeline.Line) int {
 
 type supervisor struct {
 	plan
-	line    *lifeline.Line
-	console *os.File
-	loops   []string // in the order they were attached
-	cgroup  *os.File
+	line                  *lifeline.Line
+	console               *os.File
+	rootLoop, scratchLoop string
+	cgroup                *os.File
 
 	mu       sync.Mutex
 	nspawn   *os.Process
@@ -145,7 +146,7 @@ func (s *supervisor) enter() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
-	if err := dropLoopMounts(); err != nil {
+	if err := loop.DropOthers(); err != nil {
 		return err
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {

@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
+	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
 )
 
 // Sweep is instance.Kind's Sweep. The kernel has removed processes, mounts and
@@ -37,20 +40,14 @@ func (k *Kind) Sweep(_ context.Context, dir string) error {
 		k.opts.Log.Warn("record of a dead instance is incomplete", "dir", dir, "error", err)
 	}
 	var failed []error
-	points, err := mountPoints(func(point, _ string) bool { return strings.HasPrefix(point, dir+"/") })
+	points, err := loop.Points(func(point, _ string) bool { return strings.HasPrefix(point, dir+"/") })
 	failed = append(failed, err)
 	for _, p := range points {
 		if err := unix.Unmount(p, unix.MNT_DETACH); err != nil {
 			failed = append(failed, fmt.Errorf("unmounting %s: %w", p, err))
 		}
 	}
-	if idPattern.MatchString(r.ID) {
-		for _, g := range r.Groups {
-			if filepath.Base(g) == "goldsmith-"+r.ID && strings.HasPrefix(filepath.Clean(g), "/sys/fs/cgroup/") {
-				failed = append(failed, removeGroup(g))
-			}
-		}
-	}
+	failed = append(failed, cgroup.Remove(r.Groups))
 	for _, name := range leftovers {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			failed = append(failed, err)

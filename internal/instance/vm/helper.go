@@ -1,0 +1,87 @@
+package vm
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
+)
+
+// keeperName is the helper that keeps a QEMU.
+const keeperName = "goldsmith-vm"
+
+func init() { lifeline.Helper(keeperName, keep) }
+
+// errand is what the server tells the keeper to run.
+type errand struct {
+	Argv       []string
+	Files      int      // how many of the keeper's files are QEMU's, from FirstFile+1 up
+	CgroupJoin []string // cgroup.procs files for the keeper and QEMU
+	CgroupV2   string   // folder of a control group for QEMU alone
+	UID        int      // who QEMU runs as; 0: as the keeper
+	GID        int
+}
+
+// report is how QEMU ended; "" for well.
+type report struct{ Error string }
+
+// keep starts QEMU and sees to it that QEMU ends when the server does.
+//
+// QEMU gets a death signal too, in case that the keeper itself is killed. The
+// kernel sends it when the thread that started QEMU ends: this one, the main
+// thread, which is the last to.
+func keep(line *lifeline.Line) int {
+	var e errand
+	if err := line.Receive(&e); err != nil {
+		return 1
+	}
+	cmd, err := e.start()
+	if err != nil {
+		_ = line.Send(report{Error: err.Error()})
+		return 1
+	}
+	go func() {
+		var nothing any
+		_ = line.Receive(&nothing) // returns when the server is gone
+		_ = cmd.Process.Kill()
+		os.Exit(1)
+	}()
+	var r report
+	if err := cmd.Wait(); err != nil {
+		r.Error = "QEMU: " + err.Error()
+	}
+	_ = line.Send(r)
+	return 0
+}
+
+func (e errand) start() (*exec.Cmd, error) {
+	for _, procs := range e.CgroupJoin {
+		if err := os.WriteFile(procs, []byte("0"), 0); err != nil {
+			return nil, fmt.Errorf("joining a control group: %w", err)
+		}
+	}
+	cmd := exec.Command(e.Argv[0], e.Argv[1:]...)
+	cmd.Stdout, cmd.Stderr = os.NewFile(lifeline.FirstFile, "console"), os.Stderr
+	for i := range e.Files {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(lifeline.FirstFile+1+i), "file"))
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if e.UID != 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(e.UID), Gid: uint32(e.GID)}
+	}
+	if e.CgroupV2 != "" {
+		dir, err := os.Open(e.CgroupV2)
+		if err != nil {
+			return nil, fmt.Errorf("opening QEMU's control group: %w", err)
+		}
+		defer dir.Close()
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", strings.Join(e.Argv[:1], ""), err)
+	}
+	return cmd, nil
+}

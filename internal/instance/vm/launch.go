@@ -1,0 +1,266 @@
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
+	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
+)
+
+// Files in an instance's folder.
+const (
+	recordFile    = "vm.json" // what Sweep needs, written before anything else is made
+	overlayFile   = "disk.raw"
+	scratchFile   = "scratch.raw"
+	variablesFile = "uefi-variables.fd"
+	consoleFile   = "console.log"
+	serviceFile   = "qemu.log"
+)
+
+// leftovers are the files that mean nothing once the instance is gone, the
+// record last.
+var leftovers = []string{overlayFile, scratchFile, variablesFile, guest.UnitName, mountName, recordFile}
+
+// record is what is kept of an instance for Sweep.
+type record struct {
+	ID     string
+	Groups []string
+}
+
+// living holds the folders of this process's instances.
+var living sync.Map
+
+// Launch is instance.Kind's Launch.
+func (k *Kind) Launch(ctx context.Context, spec instance.Spec) (instance.Instance, error) {
+	m, err := k.launch(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("launching vm %s: %w", spec.ID, err)
+	}
+	return m, nil
+}
+
+func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *machine, err error) {
+	if r := k.Probe(ctx); !r.Usable {
+		return nil, errors.New(r.Remedy)
+	}
+	spec, err = k.defaults(spec)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range []*string{&spec.Dir, &spec.Volume, &spec.Toe} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
+	m := &machine{
+		kind: k, spec: spec, log: k.opts.Log.With("instance", spec.ID), exited: make(chan struct{}),
+		Channel: guest.NewChannel(spec.ID, spec.BootTimeout, k.opts.Log),
+		groups:  cgroup.Plan(k.found.hierarchies, spec.ID), disk: spec.Volume,
+	}
+	if _, taken := living.LoadOrStore(spec.Dir, spec.ID); taken {
+		return nil, fmt.Errorf("an instance in %s is running already", spec.Dir)
+	}
+	defer func() {
+		if err != nil {
+			m.Channel.Close(err)
+			if killErr := m.Kill(); killErr != nil {
+				m.log.Warn("cleaning up after a failed launch", "error", killErr)
+			}
+		}
+	}()
+	if err := m.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.start(); err != nil {
+		return nil, err
+	}
+	if err := m.awaitBoot(ctx, ""); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// prepare makes the machine's disks and its control groups.
+func (m *machine) prepare(ctx context.Context) error {
+	// The row before the action: Sweep must know of what is made next.
+	b, err := json.Marshal(record{ID: m.spec.ID, Groups: m.groups.Dirs})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(m.path(recordFile), b, 0o644); err != nil {
+		return fmt.Errorf("preparing the instance's folder: %w", err)
+	}
+	if m.console, err = guest.OpenConsole(m.path(consoleFile)); err != nil {
+		return err
+	}
+	if m.service, err = guest.OpenConsole(m.path(serviceFile)); err != nil {
+		return err
+	}
+	if m.spec.Overlay {
+		m.disk = m.path(overlayFile)
+		if err := copySparse(ctx, m.spec.Volume, m.disk); err != nil {
+			return fmt.Errorf("copying the disk: %w", err)
+		}
+	}
+	if err := m.kind.inject(ctx, m.disk, m.spec.Dir); err != nil {
+		return err
+	}
+	if err := m.makeScratch(ctx); err != nil {
+		return err
+	}
+	if m.spec.Firmware == "uefi" {
+		if err := copySparse(ctx, m.kind.found.uefi.vars, m.path(variablesFile)); err != nil {
+			return fmt.Errorf("copying the firmware's variables: %w", err)
+		}
+	}
+	if m.control, err = guest.ServeControl(m.Channel, m.spec.Dir); err != nil {
+		return err
+	}
+	// What QEMU needs beside the guest's memory: translated code and its own.
+	const beside = 1024
+	return m.groups.Create(cgroup.Limits{MemoryMiB: m.spec.MemoryMiB + beside, CPUs: m.spec.VCPU + 1, PIDs: 512})
+}
+
+// makeScratch makes the disk that brings the executor into the guest.
+func (m *machine) makeScratch(ctx context.Context) error {
+	from, err := os.MkdirTemp(m.spec.Dir, "scratch-")
+	if err != nil {
+		return fmt.Errorf("preparing the scratch disk: %w", err)
+	}
+	defer os.RemoveAll(from)
+	toe := filepath.Join(from, filepath.Base(guest.Toe))
+	if err := copySparse(ctx, m.spec.Toe, toe); err != nil {
+		return fmt.Errorf("copying the executor: %w", err)
+	}
+	if err := os.Chmod(toe, 0o755); err != nil {
+		return fmt.Errorf("preparing the scratch disk: %w", err)
+	}
+	return guest.MakeScratch(ctx, m.path(scratchFile), from)
+}
+
+// start starts QEMU by way of its keeper.
+func (m *machine) start() (err error) {
+	var files []*os.File // the keeper's, and after the first QEMU's
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	consoleOut, consoleIn, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	files = append(files, consoleIn)
+	serviceOut, serviceIn, err := os.Pipe()
+	if err != nil {
+		consoleOut.Close()
+		return err
+	}
+	defer serviceIn.Close()
+	defer func() {
+		if err != nil {
+			consoleOut.Close()
+			serviceOut.Close()
+		}
+	}()
+	agent, err := connect(&files)
+	if err != nil {
+		return err
+	}
+	if m.monitor, err = connect(&files); err != nil {
+		agent.Close()
+		return err
+	}
+	names := []string{m.disk, m.path(scratchFile)}
+	if m.spec.Firmware == "uefi" {
+		names = append(names, m.path(variablesFile))
+	}
+	for _, name := range names {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			agent.Close()
+			return err
+		}
+		files = append(files, f)
+	}
+	attr := &syscall.SysProcAttr{Setsid: true}
+	if os.Geteuid() == 0 {
+		attr.Cloneflags = syscall.CLONE_NEWPID
+	}
+	m.cmd, m.line, err = lifeline.Start(keeperName, attr, serviceIn, files...)
+	if err != nil {
+		agent.Close()
+		return err
+	}
+	m.follow(agent, consoleOut, serviceOut)
+	uid, gid := unprivileged(m.kind.found.kvm)
+	_ = m.line.Send(errand{ // if the keeper is gone already, follow tells why
+		Argv: arguments(m.spec, m.kind.found), Files: len(files) - 1,
+		CgroupJoin: m.groups.Join, CgroupV2: m.groups.Leaf, UID: uid, GID: gid,
+	})
+	return nil
+}
+
+// connect makes a pair of sockets and adds the machine's end to files.
+func connect(files *[]*os.File) (net.Conn, error) {
+	ours, theirs, err := lifeline.Pair()
+	if err != nil {
+		return nil, err
+	}
+	*files = append(*files, theirs)
+	defer ours.Close()
+	return net.FileConn(ours)
+}
+
+// unprivileged says who QEMU runs as: nobody in particular, since it gets all
+// it needs as open files. KVM's device may be root's alone, though.
+func unprivileged(kvm bool) (uid, gid int) {
+	if kvm || os.Geteuid() != 0 {
+		return 0, 0
+	}
+	const nobody = 65534
+	return nobody, nobody
+}
+
+// follow keeps the console, serves the agent and waits for the end of QEMU.
+func (m *machine) follow(agent net.Conn, consoleOut, serviceOut io.ReadCloser) {
+	var copies sync.WaitGroup
+	copies.Go(func() { m.console.Copy(consoleOut); consoleOut.Close() })
+	copies.Go(func() { m.service.Copy(serviceOut); serviceOut.Close() })
+	go func() {
+		// There is one connection for the life of the machine: without it the
+		// machine is of no use.
+		err := m.Channel.Serve(agent)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			m.Channel.Close(err)
+		}
+	}()
+	go func() { _, _ = io.Copy(io.Discard, m.monitor) }() // its answers are of no interest
+	go func() {
+		r := report{Error: "QEMU's keeper was killed"}
+		_ = m.line.Receive(&r) // at its end r stays as it is
+		_ = m.cmd.Wait()
+		copies.Wait()
+		m.outcome = r
+		cause := errors.New("it powered off")
+		if r.Error != "" {
+			cause = errors.New(r.Error)
+			if tail := m.service.Tail(5); tail != "" {
+				cause = fmt.Errorf("%w: %s", cause, tail)
+			}
+		}
+		close(m.exited)
+		m.Channel.Close(cause)
+	}()
+}

@@ -1,0 +1,82 @@
+package vm
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+)
+
+// File descriptors of a machine's QEMU, in the order in which they are passed.
+// QEMU opens nothing of an instance's by name, so it needs no right to.
+const (
+	fdAgent = 3 + iota
+	fdControl
+	fdDisk
+	fdScratch
+	fdVariables // UEFI only
+)
+
+// portName is the virtio port that the agent opens.
+const portName = "goldsmith.agent"
+
+// emulatedCPU is the processor under emulation. What counts there is what the
+// kernel does not do: a model that never speculated needs none of the
+// mitigations that cost an emulator most. The features are those of x86-64-v2,
+// which distributions ask for.
+const emulatedCPU = "qemu64,vendor=GenuineIntel,family=6,model=28,stepping=2," +
+	"+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf-lm"
+
+// arguments is QEMU's command line for an instance.
+func arguments(spec instance.Spec, found abilities) []string {
+	args := []string{
+		found.qemu, "-name", "guest=" + spec.ID, "-nodefaults", "-no-user-config", "-display", "none",
+		// No old buses to scan, and with graphics off the BIOS and the boot
+		// loader speak on the serial line.
+		"-machine", "q35,sata=off,usb=off,smbus=off,vmport=off,hpet=off,graphics=off",
+		"-smp", strconv.Itoa(spec.VCPU), "-m", strconv.Itoa(spec.MemoryMiB),
+		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+		"-boot", "strict=on",
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
+		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", fdAgent),
+		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=" + portName,
+		"-chardev", fmt.Sprintf("socket,id=control,fd=%d", fdControl), "-mon", "chardev=control,mode=control",
+		"-netdev", network(spec), "-device", "virtio-net-pci,netdev=net,romfile=",
+	}
+	if found.kvm {
+		args = append(args, "-accel", "kvm", "-cpu", "host")
+	} else {
+		args = append(args, "-accel", "tcg,thread=multi,tb-size=512", "-cpu", emulatedCPU)
+	}
+	args = append(args, drive("disk", fdDisk)...)
+	args = append(args, "-device", "virtio-blk-pci,drive=disk,bootindex=0")
+	args = append(args, drive("scratch", fdScratch)...)
+	args = append(args, "-device", "virtio-blk-pci,drive=scratch,serial="+scratchSerial)
+	if spec.Firmware == "uefi" {
+		args = append(args,
+			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+found.uefi.code,
+			"-add-fd", fmt.Sprintf("fd=%d,set=%d", fdVariables, fdVariables),
+			"-drive", fmt.Sprintf("if=pflash,unit=1,format=raw,file=/dev/fdset/%d,file.locking=off", fdVariables))
+	}
+	return args
+}
+
+// drive is a raw disk behind a file descriptor. What the guest writes need not
+// survive this machine: a volume counts only once it was stopped and synced.
+func drive(name string, fd int) []string {
+	return []string{
+		"-add-fd", fmt.Sprintf("fd=%d,set=%d", fd, fd),
+		"-blockdev", fmt.Sprintf("driver=file,node-name=%s-file,filename=/dev/fdset/%d,locking=off,cache.no-flush=on,discard=unmap", name, fd),
+		"-blockdev", fmt.Sprintf("driver=raw,node-name=%s,file=%s-file,cache.no-flush=on,discard=unmap,detect-zeroes=unmap", name, name),
+	}
+}
+
+// network is QEMU's user-mode network with the forwards of spec.
+func network(spec instance.Spec) string {
+	net := "user,id=net,hostname=" + spec.Hostname
+	for _, f := range spec.Forwards {
+		net += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
+	}
+	return net
+}
