@@ -52,6 +52,9 @@ func runProgram(ctx context.Context, h *Host, program string, args ...string) (R
 	p := &process{path: program, args: args, host: h}
 	err := p.run(ctx)
 	r := p.result()
+	if h.Flush != nil {
+		h.Flush()
+	}
 	var exit *ExitError
 	if errors.As(err, &exit) {
 		r.ExitCode = &exit.Code

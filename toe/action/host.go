@@ -19,6 +19,10 @@ type Host struct {
 	// block for long and never fail.
 	Stdout, Stderr io.Writer
 
+	// Flush passes on what was printed without a line end; nil if there is
+	// nothing to do.
+	Flush func()
+
 	// Log writes a line to the run's console log.
 	Log func(line string)
 

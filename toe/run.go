@@ -1,0 +1,369 @@
+package toe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Run runs documents: all selected phases of the first, then of the second, and
+// so on.
+//
+// The error is non-nil only if nothing was run: a *UsageError for mistakes in
+// the options, a *StateMismatchError for a state directory that belongs to
+// another run, or what kept the log folder or state from being opened. All
+// else, documents that are not valid included, is a Result with status failed.
+//
+// When ctx ends, the running step's programs are ended, the run fails, and what
+// it had finished stays in the state directory, if one was given.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Events != nil {
+		o.Events = oneAtATime(o.Events)
+	}
+	docs, problems := loadAll(&o)
+	if len(problems) > 0 {
+		return refuse(&o, problems), nil
+	}
+	x, err := newExecutor(ctx, &o, docs)
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	outcome := x.documents(ctx)
+	if outcome == suspend {
+		outcome = x.reboot(ctx)
+	}
+	return x.finish(ctx, outcome), nil
+}
+
+// oneAtATime lets both streams of a program send events.
+func oneAtATime(send func(Event)) func(Event) {
+	var mu sync.Mutex
+	return func(e Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		send(e)
+	}
+}
+
+// loaded is a document and the values of its variables.
+type loaded struct {
+	source Source
+	doc    *Document
+	values map[string]string // of parameters and constants
+}
+
+// location is what stands for a document in messages.
+func (l *loaded) location() string {
+	if l.source.ComponentArn != "" {
+		return l.source.ComponentArn
+	}
+	return l.source.Path
+}
+
+// name is the document's own name, else its location.
+func (l *loaded) name() string {
+	if l.doc.Name != "" {
+		return l.doc.Name
+	}
+	return l.location()
+}
+
+func loadAll(o *Options) ([]*loaded, Problems) {
+	var docs []*loaded
+	var problems Problems
+	for _, s := range o.Documents {
+		d, p := load(s, o)
+		problems = append(problems, p...)
+		docs = append(docs, d)
+	}
+	return docs, problems
+}
+
+func load(s Source, o *Options) (*loaded, Problems) {
+	if s.Data == nil {
+		data, err := readDocument(s.Path)
+		if err != nil {
+			return nil, Problems{{Document: s.Path, Rule: "unreadable", Message: err.Error()}}
+		}
+		s.Data = data
+	}
+	doc, problems := parse(s.Path, s.Data)
+	if doc != nil {
+		problems = append(problems, doc.Check(CheckOptions{BlockedActions: o.BlockedActions})...)
+		problems.Sort()
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	for _, w := range doc.warnings {
+		o.Log.Warn(w.String())
+	}
+	l := &loaded{source: s, doc: doc, values: map[string]string{}}
+	return l, l.setVariables(o)
+}
+
+// readDocument reads a file that is no larger than a document may be.
+func readDocument(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the document: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading the document: %w", err)
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("reading the document: %s is a folder", path)
+	}
+	data := make([]byte, 0, min(info.Size(), MaxDocumentBytes)+1)
+	for len(data) <= MaxDocumentBytes {
+		n, err := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err != nil {
+			break // the end, or a failure that leaves a document that does not parse
+		}
+		data = slices.Grow(data, 1)
+	}
+	return data, nil
+}
+
+// setVariables gives every parameter and constant its value.
+func (l *loaded) setVariables(o *Options) Problems {
+	var problems Problems
+	add := func(line int, rule, format string, args ...any) {
+		problems = append(problems, Problem{Document: l.source.Path, Line: line, Rule: rule, Message: fmt.Sprintf(format, args...)})
+	}
+	for _, c := range l.doc.Constants {
+		l.values[c.Name] = c.Value
+	}
+	for _, p := range l.doc.Parameters {
+		value, given := l.source.Parameters[p.Name]
+		if !given {
+			value, given = o.Parameters[p.Name]
+		}
+		switch {
+		case given && p.AllowedValues != nil && !slices.Contains(p.AllowedValues, value):
+			add(p.Line, "parameter-value", "The value of the parameter '%s' is not among its allowedValues: %s.", p.Name, strings.Join(p.AllowedValues, ", "))
+		case given:
+		case p.Default != nil:
+			value = *p.Default
+		case !o.EmptyParameters:
+			add(p.Line, "parameter-missing", "The parameter '%s' has neither a value nor a default.", p.Name)
+		}
+		l.values[p.Name] = value
+	}
+	return problems
+}
+
+// refuse is the result of a run whose documents are not valid.
+func refuse(o *Options, problems Problems) *Result {
+	id := o.ExecutionID
+	if id == "" {
+		id = newExecutionID()
+	}
+	first := problems[0]
+	r := &Result{
+		Summary:  Summary{ExecutionID: id, Status: StatusFailed, FailureMessage: first.String()},
+		Failure:  &Failure{Document: first.Document, ErrorMessage: cutString(problems.Error(), MaxFailureStderr)},
+		Problems: problems,
+	}
+	for _, d := range o.Documents {
+		if d.Path == first.Document {
+			r.Failure.ComponentArn = d.ComponentArn
+		}
+	}
+	if o.Events != nil {
+		o.Events(Event{Event: EventResult, Time: time.Now(), Status: StatusFailed, Error: first.String(), Result: &r.Summary, Failure: r.Failure})
+	}
+	return r
+}
+
+// newExecutionID is time-based, as the original's are.
+func newExecutionID() string {
+	if id, err := uuid.NewUUID(); err == nil {
+		return id.String()
+	}
+	return uuid.NewString()
+}
+
+// newExecutor opens the state and the logs of a run, new or interrupted.
+func newExecutor(ctx context.Context, o *Options, docs []*loaded) (*executor, error) {
+	x := &executor{o: o, docs: docs, id: o.ExecutionID, start: time.Now(), chain: newChain(len(docs))}
+	if err := x.environment(); err != nil {
+		return nil, err
+	}
+	journal, header, err := openJournal(o, digest(docs, o.Phases))
+	if err != nil {
+		return nil, err
+	}
+	x.journal = journal
+	if x.id == "" {
+		x.id = newExecutionID()
+	}
+	logDir := filepath.Join(o.LogDirectory, folderName(x.start, x.id))
+	if header != nil {
+		x.id, x.start, logDir = header.ExecutionID, header.Start, header.LogFolder
+	}
+	if logDir, err = filepath.Abs(logDir); err != nil {
+		journal.close()
+		return nil, fmt.Errorf("finding the log folder: %w", err)
+	}
+	if x.logs, err = openLogs(logDir, time.Now, o.Trace); err != nil {
+		journal.close()
+		return nil, err
+	}
+	if err := x.begin(header); err != nil {
+		x.close()
+		return nil, err
+	}
+	x.removeAutorun(ctx, header != nil)
+	return x, nil
+}
+
+// begin records the start, or the resumption, of the run.
+func (x *executor) begin(header *record) error {
+	var err error
+	if x.temp, err = os.MkdirTemp("", "TOE_"); err != nil {
+		return fmt.Errorf("making a temporary folder: %w", err)
+	}
+	x.detail = &Detail{ExecutionID: x.id, StartTime: Timestamp{x.start}}
+	if header != nil {
+		x.logs.line("Executor: System has rebooted successfully")
+		x.o.Log.Info("going on with an interrupted run", "executionId", x.id)
+		x.sweep(header)
+		return x.journal.add(&record{Kind: "resume", Start: time.Now(), Temporary: x.temp})
+	}
+	for i, d := range x.docs {
+		x.logs.writeDocument(i, d.source.Data)
+	}
+	x.logs.debug.Info("run started", "executionId", x.id, "documents", len(x.docs), "platform", runtime.GOOS)
+	return x.journal.add(&record{
+		Kind: "run", Version: stateVersion, ExecutionID: x.id, Start: x.start,
+		Digest: digest(x.docs, x.o.Phases), LogFolder: x.logs.dir, Temporary: x.temp,
+	})
+}
+
+// sweep removes the temporary folders that an interrupted run left. Only a
+// folder that can be one of them is removed, whatever the state file says.
+func (x *executor) sweep(header *record) {
+	for _, r := range append([]record{*header}, x.journal.earlier...) {
+		if r.Temporary != "" && filepath.Dir(r.Temporary) == filepath.Clean(os.TempDir()) && strings.HasPrefix(filepath.Base(r.Temporary), "TOE_") {
+			_ = os.RemoveAll(r.Temporary)
+		}
+	}
+}
+
+// environment settles the working folder and the environment of the steps.
+func (x *executor) environment() error {
+	dir, err := filepath.Abs(x.o.Dir)
+	if err != nil {
+		return fmt.Errorf("finding the working folder: %w", err)
+	}
+	x.dir, x.env = dir, slices.Clone(x.o.Env)
+	if x.o.Env == nil {
+		x.env = os.Environ()
+	}
+	if _, ok := lookupEnv(x.env, "HOME"); !ok && runtime.GOOS != "windows" {
+		if home := homeFolder(); home != "" {
+			x.env = append(x.env, "HOME="+home)
+		}
+	}
+	if _, ok := lookupEnv(x.env, "WORKING_DIRECTORY"); !ok {
+		x.env = append(x.env, "WORKING_DIRECTORY="+os.TempDir())
+	}
+	return nil
+}
+
+// lookupEnv finds a variable; the last one of a name counts.
+func lookupEnv(env []string, name string) (value string, ok bool) {
+	for _, v := range env {
+		key, rest, found := strings.Cut(v, "=")
+		if found && (key == name || runtime.GOOS == "windows" && strings.EqualFold(key, name)) {
+			value, ok = rest, true
+		}
+	}
+	return value, ok
+}
+
+// finish writes the results and gives up or keeps the state.
+func (x *executor) finish(ctx context.Context, outcome outcome) *Result {
+	s := x.summary()
+	if outcome == abort && x.failure == nil { // stopped in a step whose failure is ignored
+		x.failure = &Failure{ErrorMessage: "the run was stopped"}
+		s.FailureMessage = x.failure.ErrorMessage
+	}
+	switch {
+	case outcome == suspend:
+		s.Status = StatusRebooting
+	case x.failure != nil:
+		s.Status = x.failedStatus()
+	}
+	x.detail.Status, x.detail.FailureMessage, x.detail.EndTime = s.Status, s.FailureMessage, Timestamp{time.Now()}
+	x.logs.writeJSON("detailedoutput.json", x.detail)
+	x.logs.writeJSON("chaining.json", x.chain.published())
+	x.closingLines(s.Status)
+	if err := x.logs.failure(); err != nil && s.Status == StatusSuccess {
+		s.Status, s.FailureMessage = StatusFailed, err.Error()
+		x.failure = &Failure{ErrorMessage: err.Error()}
+	}
+	r := &Result{Summary: s, Failure: x.failure, Detail: x.detail}
+	if s.Status == StatusSuccess || s.Status == StatusRebooting {
+		r.Failure = nil
+	}
+	if outcome != suspend && ctx.Err() == nil {
+		x.journal.finish()
+	}
+	x.event(Event{Event: EventResult, Status: s.Status, Error: s.FailureMessage, Result: &r.Summary, Failure: r.Failure})
+	return r
+}
+
+// closingLines are the last lines of console.log, the description of the first
+// failure among them.
+func (x *executor) closingLines(status string) {
+	if status == StatusRebooting {
+		x.logs.line("Rebooting the system now")
+		return
+	}
+	x.logs.line("Executor: FINISHED EXECUTION OF ALL DOCUMENTS")
+	if status == StatusSuccess {
+		x.logs.line("TOE has completed execution successfully")
+		return
+	}
+	x.logs.line("TOE has completed execution with failure - Execution failed!")
+	if f := x.failure; f != nil {
+		lines := []string{"  Document: " + f.Document}
+		for _, l := range []struct{ label, text string }{
+			{"ComponentArn", f.ComponentArn}, {"Phase", f.Phase}, {"Step", f.Step}, {"Action", f.Action},
+			{"ErrorMessage", f.ErrorMessage}, {"Stderr", x.failureStderr},
+		} {
+			if l.text != "" {
+				lines = append(lines, "  "+l.label+": "+l.text)
+			}
+		}
+		x.logs.lines("", []byte(strings.Join(lines, "\n")))
+	}
+}
+
+func (x *executor) close() {
+	if x.temp != "" {
+		if err := os.RemoveAll(x.temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+			x.o.Log.Warn("the temporary folder was not removed", "error", err)
+		}
+	}
+	x.logs.close()
+	x.journal.close()
+}
