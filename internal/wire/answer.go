@@ -81,6 +81,8 @@ func (h *Handler) refusal(x *exchange, err error) *fault.Error {
 		return fault.New(x.dialect.tooLarge, "The request's body exceeds the limit of %d bytes.", maxBody)
 	case errors.Is(err, errSlow):
 		return fault.New(x.dialect.slow, "The request's body did not arrive within %v.", h.bodyTime)
+	case errors.Is(err, errBroken):
+		return fault.New(x.dialect.broken, "The request's body did not arrive whole.")
 	case errors.As(err, &known):
 		if known.Cause != nil || x.status(known.Code) >= 500 {
 			h.log.WarnContext(x.r.Context(), "request failed", "request", x.event.RequestID, "operation", x.event.Operation, "error", err)

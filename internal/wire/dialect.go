@@ -23,6 +23,7 @@ type dialect struct {
 	malformed   string // input that cannot be read
 	tooLarge    string
 	slow        string
+	broken      string // a body that ended early
 	internal    string // unless the service has its own
 	writeError  func(h http.Header, e *fault.Error, status int, requestID string) []byte
 }
@@ -41,6 +42,7 @@ var jsonErrors = dialect{
 	malformed:   "SerializationException",
 	tooLarge:    "RequestEntityTooLargeException",
 	slow:        "RequestTimeoutException",
+	broken:      "IncompleteBodyException",
 	internal:    "InternalServerException",
 }
 
@@ -59,6 +61,7 @@ var formErrors = dialect{
 	malformed:   "MalformedQueryString",
 	tooLarge:    "RequestEntityTooLarge",
 	slow:        "RequestTimeout",
+	broken:      "IncompleteBody",
 	internal:    "InternalFailure",
 }
 

@@ -48,6 +48,7 @@ type parameter struct{ name, value string }
 var (
 	errTooLarge = errors.New("body is too large")
 	errSlow     = errors.New("body did not arrive in time")
+	errBroken   = errors.New("body did not arrive whole")
 )
 
 // readBody reads at most maxBody bytes, within limit.
@@ -73,7 +74,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit time.Duration) ([]by
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return nil, errSlow
 	case err != nil:
-		return nil, fmt.Errorf("reading the body: %w", err)
+		return nil, errBroken
 	}
 	return body, nil
 }
