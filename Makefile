@@ -1,7 +1,8 @@
 # `make help` lists what a developer does here.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-GOFLAGS_BUILD := -trimpath -ldflags '-s -w -X github.com/goldsmith-build/goldsmith/internal/version.Version=$(VERSION)'
+LDFLAGS := -s -w -X github.com/goldsmith-build/goldsmith/internal/version.Version=$(VERSION) -X github.com/goldsmith-build/goldsmith/toe/cli.Version=$(VERSION)
+GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
 export CGO_ENABLED := 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
