@@ -86,7 +86,7 @@ func Cache(tb testing.TB) string {
 	if err != nil {
 		dir = "/var/cache"
 	}
-	return filepath.Join(dir, "goldsmith")
+	return filepath.Join(dir, "goldsmith-test")
 }
 
 // Server is a running goldsmith serve.

@@ -82,7 +82,7 @@ def sent(protocol, shape, v, top=True):
             member = shape.members[n]
             x = sent(protocol, member, x, False)
             nothing = x == [] and (protocol == "ec2" or member.serialization.get("location") == "querystring")
-            nothing = nothing or protocol in ("ec2", "query") and member.type_name == "structure" and x == {}
+            nothing = nothing or protocol in ("ec2", "query") and x == {}
             if not nothing:
                 out[n] = x
         return out
