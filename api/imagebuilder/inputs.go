@@ -58,7 +58,7 @@ type CreateContainerRecipeInput struct {
 	Description *string `json:"description,omitzero"`
 	// Required. Matches ^(?:[0-9]+|x)\.(?:[0-9]+|x)\.(?:[0-9]+|x)$
 	SemanticVersion *string `json:"semanticVersion,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	Components            []ComponentConfiguration `json:"components,omitzero"`
 	InstanceConfiguration *InstanceConfiguration   `json:"instanceConfiguration,omitzero"`
 	// 1 to 16000 characters. Matches [^\x00]+
@@ -160,7 +160,7 @@ type CreateImageRecipeInput struct {
 	Description *string `json:"description,omitzero"`
 	// Required. Matches ^(?:[0-9]+|x)\.(?:[0-9]+|x)\.(?:[0-9]+|x)$
 	SemanticVersion *string `json:"semanticVersion,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	Components []ComponentConfiguration `json:"components,omitzero"`
 	// Required. 1 to 1024 characters.
 	ParentImage         *string                      `json:"parentImage,omitzero"`
@@ -468,7 +468,7 @@ type ImportDiskImageInput struct {
 	Description *string `json:"description,omitzero"`
 	// Required. 1 to 1024 characters.
 	Platform *string `json:"platform,omitzero"`
-	// Required. At least 1 characters.
+	// Required. At least 1 character.
 	OsVersion *string `json:"osVersion,omitzero"`
 	// 1 to 2048 characters. Matches ^(?:arn:aws(?:-[a-z]+)*:iam::[0-9]{12}:role/)?[a-zA-Z_0-9+=,.@\-_/]+$
 	ExecutionRole *string `json:"executionRole,omitzero"`
@@ -495,7 +495,7 @@ type ImportVmImageInput struct {
 	Description *string `json:"description,omitzero"`
 	// Required.
 	Platform *Platform `json:"platform,omitzero"`
-	// At least 1 characters.
+	// At least 1 character.
 	OsVersion *string `json:"osVersion,omitzero"`
 	// Required. 1 to 1024 characters.
 	VmImportTaskId       *string                    `json:"vmImportTaskId,omitzero"`

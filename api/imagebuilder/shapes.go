@@ -101,7 +101,7 @@ type Component struct {
 type ComponentConfiguration struct {
 	// Required. Matches ^arn:aws[^:]*:imagebuilder:[^:]+:(?:[0-9]{12}|aws(?:-[a-z-]+)?|third-party):component/[a-z0-9-_]+/(?:(?:([0-9]+|x)\.([0-9]+|x)\.([0-9]+|x))|(?:[0-9]+\.[0-9]+\.[0-9]+/[0-9]+))$
 	ComponentArn *string `json:"componentArn,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	Parameters []ComponentParameter `json:"parameters,omitzero"`
 }
 
@@ -223,7 +223,7 @@ type ContainerRecipe struct {
 	Owner *string `json:"owner,omitzero"`
 	// Matches ^[0-9]+\.[0-9]+\.[0-9]+$
 	Version *string `json:"version,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	Components             []ComponentConfiguration `json:"components,omitzero"`
 	InstanceConfiguration  *InstanceConfiguration   `json:"instanceConfiguration,omitzero"`
 	DockerfileTemplateData *string                  `json:"dockerfileTemplateData,omitzero"`
@@ -421,7 +421,7 @@ type Image struct {
 	Version                      *string   `json:"version,omitzero"`
 	Platform                     *Platform `json:"platform,omitzero"`
 	EnhancedImageMetadataEnabled *bool     `json:"enhancedImageMetadataEnabled,omitzero"`
-	// At least 1 characters.
+	// At least 1 character.
 	OsVersion       *string          `json:"osVersion,omitzero"`
 	State           *ImageState      `json:"state,omitzero"`
 	ImageRecipe     *ImageRecipe     `json:"imageRecipe,omitzero"`
@@ -541,7 +541,7 @@ type ImageRecipe struct {
 	Owner *string `json:"owner,omitzero"`
 	// Matches ^[0-9]+\.[0-9]+\.[0-9]+$
 	Version *string `json:"version,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	Components []ComponentConfiguration `json:"components,omitzero"`
 	// 1 to 1024 characters.
 	ParentImage         *string                      `json:"parentImage,omitzero"`
@@ -651,7 +651,7 @@ type ImageSummary struct {
 	// 5 to 64 characters. Matches ^[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?$
 	Version  *string   `json:"version,omitzero"`
 	Platform *Platform `json:"platform,omitzero"`
-	// At least 1 characters.
+	// At least 1 character.
 	OsVersion *string     `json:"osVersion,omitzero"`
 	State     *ImageState `json:"state,omitzero"`
 	// 1 to 1024 characters.
@@ -685,7 +685,7 @@ type ImageVersion struct {
 	// Matches ^[0-9]+\.[0-9]+\.[0-9]+$
 	Version  *string   `json:"version,omitzero"`
 	Platform *Platform `json:"platform,omitzero"`
-	// At least 1 characters.
+	// At least 1 character.
 	OsVersion *string `json:"osVersion,omitzero"`
 	// 1 to 1024 characters.
 	Owner       *string      `json:"owner,omitzero"`
@@ -1013,7 +1013,7 @@ type PackageVulnerabilityDetails struct {
 	VendorSeverity  *string     `json:"vendorSeverity,omitzero"`
 	VendorCreatedAt *shape.Time `json:"vendorCreatedAt,omitzero"`
 	VendorUpdatedAt *shape.Time `json:"vendorUpdatedAt,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	ReferenceUrls []string `json:"referenceUrls,omitzero"`
 }
 
@@ -1229,7 +1229,7 @@ type Workflow struct {
 type WorkflowConfiguration struct {
 	// Required. Matches ^arn:aws(?:-[a-z]+)*:imagebuilder:[a-z]{2,}(?:-[a-z]+)+-[0-9]+:(?:[0-9]{12}|aws(?:-[a-z-]+)?):workflow/(build|test|distribution)/[a-z0-9-_]+/(?:(?:([0-9]+|x)\.([0-9]+|x)\.([0-9]+|x))|(?:[0-9]+\.[0-9]+\.[0-9]+/[0-9]+))$
 	WorkflowArn *string `json:"workflowArn,omitzero"`
-	// At least 1 items.
+	// At least 1 item.
 	Parameters []WorkflowParameter `json:"parameters,omitzero"`
 	// 1 to 100 characters. Matches ^[A-Za-z0-9][A-Za-z0-9-_+#]{0,99}$
 	ParallelGroup *string            `json:"parallelGroup,omitzero"`

@@ -2,7 +2,8 @@
 // shapes, constraints and their checks, error codes, routes, and an interface
 // per service. It knows nothing about HTTP; internal/wire serves what it makes.
 //
-//	go run ./internal/apigen -model DIR -config api/apigen.json -out api
+//	go run ./internal/apigen -model DIR            writes api/
+//	go run ./internal/apigen -model DIR -verify    fails if api/ is not current
 //
 // DIR is the data folder of a botocore release (api/fetch-models.sh gets the
 // pinned one and prints its path). The same models and configuration always

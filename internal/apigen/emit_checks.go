@@ -214,6 +214,8 @@ func (p *Package) emitMember(w *printer, name, shapeName, field string) error {
 			w.line("shape.CheckTexts(c, %q, %s, &%s)", name, field, p.table(s.Member.Shape))
 		case item.Type == "structure":
 			w.line("for i := range %s {\nc.Item(%q, i)\n%s[i].check(c)\nc.Leave()\n}", field, name, field)
+		case item.Type == "integer" || item.Type == "long":
+			w.line("for i := range %s {\nc.Item(%q, i)\nshape.CheckInt(c, \"\", &%s[i], &%s)\nc.Leave()\n}", field, name, field, p.table(s.Member.Shape))
 		default:
 			return fmt.Errorf("constraints on lists of %ss are not supported", item.Type)
 		}
@@ -242,6 +244,9 @@ func (p *Package) emitMap(w *printer, name string, s Shape, field string) error 
 	case !p.constrainedRef(s.Value.Shape, nil):
 	case item.Type == "string":
 		w.line("c.Text(string(k), string(%s[k]), &%s)", field, value)
+	case item.Type == "structure":
+		// A map's elements have no address: check a copy.
+		w.line("item := %s[k]\nc.Enter(string(k))\nitem.check(c)\nc.Leave()", field)
 	default:
 		return fmt.Errorf("constraints on maps of %ss are not supported", item.Type)
 	}

@@ -128,6 +128,8 @@ func bounds(s Shape, unit string) string {
 	switch {
 	case low != nil && high != nil:
 		return fmt.Sprintf("%s to %s%s", *low, *high, unit)
+	case low != nil && *low == "1":
+		return "At least 1" + strings.TrimSuffix(unit, "s")
 	case low != nil:
 		return fmt.Sprintf("At least %s%s", *low, unit)
 	case high != nil:

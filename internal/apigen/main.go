@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -29,18 +33,19 @@ func main() {
 	models := flag.String("model", "", "the `folder` with the service models (botocore/data)")
 	config := flag.String("config", "api/apigen.json", "what to generate")
 	out := flag.String("out", "api", "the `folder` to write packages to")
+	verify := flag.Bool("verify", false, "write nothing; fail if the packages are not what would be written")
 	flag.Parse()
 	if *models == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*models, *config, *out); err != nil {
+	if err := run(*models, *config, *out, *verify); err != nil {
 		fmt.Fprintln(os.Stderr, "apigen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(models, config, out string) error {
+func run(models, config, out string, verify bool) error {
 	text, err := os.ReadFile(config)
 	if err != nil {
 		return err
@@ -56,7 +61,11 @@ func run(models, config, out string) error {
 		if err != nil {
 			return fmt.Errorf("generating %s: %w", s.Package, err)
 		}
-		if err := write(filepath.Join(out, s.Package), files); err != nil {
+		put := write
+		if verify {
+			put = compare
+		}
+		if err := put(filepath.Join(out, s.Package), files); err != nil {
 			return err
 		}
 	}
@@ -81,19 +90,13 @@ func write(dir string, files map[string][]byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	stale, err := leftOver(dir, files)
 	if err != nil {
 		return err
 	}
-	for _, name := range old {
-		text, err := os.ReadFile(name)
-		if err != nil {
+	for _, name := range stale {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
 			return err
-		}
-		if _, keep := files[filepath.Base(name)]; !keep && strings.HasPrefix(string(text), generatedMark) {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
 		}
 	}
 	for name, text := range files {
@@ -102,4 +105,47 @@ func write(dir string, files map[string][]byte) error {
 		}
 	}
 	return nil
+}
+
+// compare fails if write would change anything.
+func compare(dir string, files map[string][]byte) error {
+	changed, err := leftOver(dir, files)
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		have, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !bytes.Equal(have, text) {
+			changed = append(changed, name)
+		}
+	}
+	if len(changed) > 0 {
+		slices.Sort(changed)
+		return fmt.Errorf("%s is not current: %s", dir, strings.Join(changed, ", "))
+	}
+	return nil
+}
+
+// leftOver names the files that carry the generated mark and are not among
+// files.
+func leftOver(dir string, files map[string][]byte) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		name := filepath.Base(path)
+		if _, keep := files[name]; !keep && bytes.HasPrefix(text, []byte(generatedMark)) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }

@@ -180,6 +180,9 @@ func (c *Checker) report(member string, index int, rule Rule, limit, value strin
 	}
 	var path strings.Builder
 	for _, s := range append(slices.Clone(c.path), segment{member, index}) {
+		if s.name == "" {
+			continue // an item itself
+		}
 		if path.Len() > 0 {
 			path.WriteByte('.')
 		}

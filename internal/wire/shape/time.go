@@ -11,9 +11,11 @@ import (
 // with at most three decimals; the XML protocols write it as ISO 8601.
 type Time struct{ time.Time }
 
-// lastSecond is the end of the year 9999, the last that ISO 8601's four-digit
-// years can say; -lastSecond is as far back as anything here needs to go.
-const lastSecond = 253402300799
+// The years 1 to 9999, which ISO 8601's four digits can say, in epoch seconds.
+const (
+	firstSecond = -62135596800
+	lastSecond  = 253402300799
+)
 
 // At returns t as a member's value, in UTC and cut to milliseconds, which is
 // what survives the wire.
@@ -24,7 +26,7 @@ func At(t time.Time) *Time {
 // FromEpoch reads the text of a JSON number as seconds since the epoch.
 func FromEpoch(number string) (Time, error) {
 	seconds, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > lastSecond {
+	if err != nil || !(seconds >= firstSecond && seconds <= lastSecond) {
 		return Time{}, fmt.Errorf("%.40q is not a timestamp in epoch seconds", number)
 	}
 	return Time{time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()}, nil
