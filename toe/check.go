@@ -69,3 +69,9 @@ func (s *Step) check(o CheckOptions, place Problem, add func(Problem)) {
 // Actions names every action of the language, also those that this build can
 // check but not run.
 func Actions() []string { return action.Names() }
+
+// CanRun says whether this build can run an action on its own platform.
+func CanRun(name string) bool {
+	m := action.Lookup(name)
+	return m != nil && m.Available()
+}

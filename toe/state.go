@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -174,18 +175,9 @@ func (j *journal) open(dir string) error {
 
 // read gives the header of the run to go on with, or nil to start afresh.
 func (j *journal) read(o *Options, digest string) (*record, error) {
-	var all []record
-	scanner := bufio.NewScanner(j.file)
-	scanner.Buffer(nil, 256<<20)
-	for scanner.Scan() {
-		var r record
-		if json.Unmarshal(scanner.Bytes(), &r) != nil {
-			break // the last line of a machine that lost power
-		}
-		all = append(all, r)
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("reading the state: %w", err)
+	all, err := j.readLines()
+	if err != nil {
+		return nil, err
 	}
 	if len(all) == 0 || all[0].Kind != "run" {
 		return nil, nil
@@ -219,6 +211,30 @@ func (j *journal) read(o *Options, digest string) (*record, error) {
 	}
 	j.earlier = all[1:]
 	return header, nil
+}
+
+// readLines reads the journal as far as it is whole, and cuts off the torn line
+// that a machine leaves which loses power.
+func (j *journal) readLines() ([]record, error) {
+	var all []record
+	var whole int64
+	reader := bufio.NewReader(j.file)
+	for {
+		line, err := reader.ReadBytes('\n')
+		var r record
+		if err == nil && json.Unmarshal(line, &r) == nil {
+			all = append(all, r)
+			whole += int64(len(line))
+			continue
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("reading the state: %w", err)
+		}
+		if err := j.file.Truncate(whole); err != nil {
+			return nil, fmt.Errorf("repairing the state: %w", err)
+		}
+		return all, nil
+	}
 }
 
 // add records a line.
