@@ -15,6 +15,7 @@ import (
 // what that means for a person.
 var deadEnds = []struct{ text, meaning string }{
 	{"Kernel panic - not syncing", "its kernel panicked"},
+	{"Boot failed:", "its firmware found nothing to boot"}, // SeaBIOS, whose last words may not get out
 	{"No bootable device", "its firmware found nothing to boot"},
 	{"No bootable option or device was found", "its firmware found nothing to boot"},
 	{"UEFI Interactive Shell", "its firmware found nothing to boot"},
