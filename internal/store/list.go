@@ -86,14 +86,7 @@ func (tx *Tx) List(q Query) ([]Resource, error) {
 
 // listPattern lists the builds of one name whose version matches.
 func (tx *Tx) listPattern(doing string, q Query) ([]Resource, error) {
-	args := Key{q.Kind, q.Account, q.Region, q.Name}.args()
-	for _, node := range []int64{q.Pattern.Major, q.Pattern.Minor, q.Pattern.Patch} {
-		low, high := node, node
-		if node == Any {
-			low, high = 0, 1<<62
-		}
-		args = append(args, low, high)
-	}
+	args := append(Key{q.Kind, q.Account, q.Region, q.Name}.args(), q.Pattern.ranges()[:6]...)
 	after := q.After.Version
 	if q.After == (Cursor{}) {
 		after = Version{Major: -1}

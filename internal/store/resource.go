@@ -65,6 +65,10 @@ var (
 		WHERE ` + byName + ` AND major BETWEEN ? AND ? AND minor BETWEEN ? AND ? AND patch BETWEEN ? AND ? AND build BETWEEN ? AND ?
 		ORDER BY major DESC, minor DESC, patch DESC, build DESC LIMIT 1`)
 
+	matchStatus = define(`SELECT ` + columns + `, content FROM resource
+		WHERE ` + byName + ` AND major BETWEEN ? AND ? AND minor BETWEEN ? AND ? AND patch BETWEEN ? AND ? AND build BETWEEN ? AND ? AND status = ?
+		ORDER BY major DESC, minor DESC, patch DESC, build DESC LIMIT 1`)
+
 	clearLatest = define(`UPDATE resource SET latest = 0 WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1`)
 	setLatest   = define(`UPDATE resource SET latest = 1 WHERE id = (SELECT id FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? ORDER BY build DESC LIMIT 1)`)
 	clearNewest = define(`UPDATE resource SET newest = 0 WHERE ` + byName + ` AND newest = 1`)
@@ -177,15 +181,28 @@ func (tx *Tx) Resource(arn string) (Resource, bool, error) {
 
 // Match gives the highest version of a name that matches the pattern.
 func (tx *Tx) Match(k Key, pattern Version) (Resource, bool, error) {
-	args := k.args()
-	for _, node := range []int64{pattern.Major, pattern.Minor, pattern.Patch, pattern.Build} {
-		low, high := node, node
+	return one(tx, fmt.Sprintf("resolving %s %s", k.Kind, k.Name), matchResource, scanResourceAndContent, append(k.args(), pattern.ranges()...)...)
+}
+
+// MatchStatus gives the highest version of a name that matches the pattern and
+// has a status.
+func (tx *Tx) MatchStatus(k Key, pattern Version, status string) (Resource, bool, error) {
+	args := append(k.args(), pattern.ranges()...)
+	return one(tx, fmt.Sprintf("resolving %s %s", k.Kind, k.Name), matchStatus, scanResourceAndContent, append(args, status)...)
+}
+
+// ranges are the lowest and the highest value that a pattern allows in each
+// node.
+func (v Version) ranges() []any {
+	var all []any
+	for _, node := range []int64{v.Major, v.Minor, v.Patch, v.Build} {
 		if node == Any {
-			low, high = 0, 1<<62
+			all = append(all, 0, int64(1<<62))
+		} else {
+			all = append(all, node, node)
 		}
-		args = append(args, low, high)
 	}
-	return one(tx, fmt.Sprintf("resolving %s %s", k.Kind, k.Name), matchResource, scanResourceAndContent, args...)
+	return all
 }
 
 // NextBuild gives the next build number of a version: 1 for the first, and

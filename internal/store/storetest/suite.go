@@ -23,6 +23,7 @@ func Suite(t *testing.T, open Opener) {
 		"ResourceRoundTrip":    resourceRoundTrip,
 		"ResourceConflicts":    resourceConflicts,
 		"Match":                match,
+		"MatchStatus":          matchStatus,
 		"NextBuild":            nextBuild,
 		"Counts":               counts,
 		"ListScopes":           listScopes,
@@ -194,6 +195,22 @@ func match(t *testing.T, s *store.Store) {
 			}
 			if ok && !got.Version.Matches(test.pattern) {
 				t.Errorf("%v does not match %v", got.Version, test.pattern)
+			}
+			return err
+		})
+	}
+}
+
+func matchStatus(t *testing.T, s *store.Store) {
+	good, failed, old := component("n", 1, 0, 0, 2), component("n", 1, 0, 0, 3), component("n", 0, 9, 0, 1)
+	good.Status, failed.Status, old.Status = "AVAILABLE", "FAILED", "AVAILABLE"
+	insert(t, s, old, good, failed)
+	x := int64(store.Any)
+	for pattern, want := range map[store.Version]string{{Major: x, Minor: x, Patch: x, Build: x}: good.ARN, {Major: 0, Minor: x, Patch: x, Build: x}: old.ARN, failed.Version: ""} {
+		read(t, s, func(tx *store.Tx) error {
+			got, ok, err := tx.MatchStatus(good.Key, pattern, "AVAILABLE")
+			if got.ARN != want || ok != (want != "") {
+				t.Errorf("MatchStatus(%v) = %q, %v; want %q", pattern, got.ARN, ok, want)
 			}
 			return err
 		})

@@ -1,0 +1,206 @@
+package imagebuilder
+
+import (
+	"context"
+
+	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// pipelineParts are the resources that a pipeline or an image is made of.
+type pipelineParts struct {
+	recipe         *api.ImageRecipe
+	infrastructure *api.InfrastructureConfiguration
+	distribution   *api.DistributionConfiguration // nil: none
+	targets        []store.Target
+}
+
+// parts reads the resources that ARNs name. The recipe's may have wildcards.
+func (s *Service) parts(tx *store.Tx, r request, recipe, container, infra, dist *string) (p pipelineParts, err error) {
+	switch {
+	case recipe != nil && container != nil, recipe == nil && container == nil:
+		return p, combination("You must specify either imageRecipeArn or containerRecipeArn, and not both.")
+	case container != nil:
+		return p, invalid("containerRecipeArn", "The container recipe '%s' does not exist: container recipes are not available in this version.", clip(*container))
+	}
+	if p.recipe, err = part[api.ImageRecipe](tx, r, &p, "imageRecipeArn", recipe, imageRecipe, versionForm); err != nil {
+		return p, err
+	}
+	if p.infrastructure, err = part[api.InfrastructureConfiguration](tx, r, &p, "infrastructureConfigurationArn", infra, infrastructure, nameOnly); err != nil {
+		return p, err
+	}
+	if dist != nil {
+		p.distribution, err = part[api.DistributionConfiguration](tx, r, &p, "distributionConfigurationArn", dist, distribution, nameOnly)
+	}
+	return p, err
+}
+
+func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value *string, kind store.Kind, f form) (*T, error) {
+	a, err := r.reachable(member, value, kind, f)
+	if err != nil {
+		return nil, err
+	}
+	shape, _, err := resolve[T](tx, a)
+	if fault.Code(err) == api.CodeResourceNotFound {
+		return nil, invalid(member, "The resource '%s' does not exist.", a)
+	}
+	p.targets = append(p.targets, target(a))
+	return shape, err
+}
+
+// defaultTests is how images are tested if nothing was said (API Reference,
+// ImageTestsConfiguration).
+func defaultTests(c *api.ImageTestsConfiguration) *api.ImageTestsConfiguration {
+	if c == nil {
+		return &api.ImageTestsConfiguration{ImageTestsEnabled: ptr(true), TimeoutMinutes: ptr(int32(720))}
+	}
+	return c
+}
+
+// CreateImagePipeline stores a pipeline.
+func (s *Service) CreateImagePipeline(ctx context.Context, in *api.CreateImagePipelineInput) (*api.CreateImagePipelineOutput, error) {
+	r := s.request(ctx, "CreateImagePipeline")
+	a := newARN(store.Key{Kind: pipeline, Account: r.Account, Region: r.Region, Name: normalise(text(in.Name))}, nameOnly, store.Version{})
+	shape := &api.ImagePipeline{
+		Arn: ptr(a.String()), Name: in.Name, Description: in.Description, EnhancedImageMetadataEnabled: ptr(or(in.EnhancedImageMetadataEnabled, true)), ImageRecipeArn: in.ImageRecipeArn,
+		ContainerRecipeArn: in.ContainerRecipeArn, InfrastructureConfigurationArn: in.InfrastructureConfigurationArn, DistributionConfigurationArn: in.DistributionConfigurationArn,
+		ImageTestsConfiguration: defaultTests(in.ImageTestsConfiguration), Schedule: in.Schedule, Status: ptr(or(in.Status, api.PipelineStatusEnabled)), DateCreated: date(r.now), DateUpdated: date(r.now),
+		Tags: in.Tags, ImageScanningConfiguration: in.ImageScanningConfiguration, ImageTags: in.ImageTags, ExecutionRole: in.ExecutionRole, Workflows: in.Workflows,
+		LoggingConfiguration: in.LoggingConfiguration, ConsecutiveFailures: ptr(int32(0)),
+	}
+	if err := s.checkPipeline(shape); err != nil {
+		return nil, err
+	}
+	params := *in
+	params.ClientToken = nil
+	return once(ctx, s, r, in.ClientToken, params, func(tx *store.Tx) (*api.CreateImagePipelineOutput, error) {
+		p, err := s.parts(tx, r, in.ImageRecipeArn, in.ContainerRecipeArn, in.InfrastructureConfigurationArn, in.DistributionConfigurationArn)
+		if err != nil {
+			return nil, err
+		}
+		shape.Platform = p.recipe.Platform
+		if err := s.create(tx, r, a, shape, in.DryRun); err != nil {
+			return nil, err
+		}
+		if err := s.settle(tx, a, shape, r, p); err != nil {
+			return nil, err
+		}
+		return &api.CreateImagePipelineOutput{ClientToken: in.ClientToken, ImagePipelineArn: shape.Arn}, nil
+	})
+}
+
+// settle records what a pipeline uses and when its schedule is due next.
+func (s *Service) settle(tx *store.Tx, a arn, shape *api.ImagePipeline, r request, p pipelineParts) error {
+	if err := tx.SetReferences(a.String(), p.targets...); err != nil {
+		return err
+	}
+	_, row, err := load[api.ImagePipeline](tx, a)
+	if err != nil {
+		return err
+	}
+	row.Updated, row.Status = r.now, text(shape.Status)
+	row.Due, _ = nextRun(shape, r.now, r.now)
+	return replace(tx, row, shape)
+}
+
+// UpdateImagePipeline replaces all of a pipeline but its name and tags.
+func (s *Service) UpdateImagePipeline(ctx context.Context, in *api.UpdateImagePipelineInput) (*api.UpdateImagePipelineOutput, error) {
+	r := s.request(ctx, "UpdateImagePipeline")
+	a, err := r.own("imagePipelineArn", in.ImagePipelineArn, pipeline, nameOnly)
+	if err != nil {
+		return nil, err
+	}
+	shape := &api.ImagePipeline{
+		Arn: ptr(a.String()), Description: in.Description, EnhancedImageMetadataEnabled: ptr(or(in.EnhancedImageMetadataEnabled, true)), ImageRecipeArn: in.ImageRecipeArn,
+		ContainerRecipeArn: in.ContainerRecipeArn, InfrastructureConfigurationArn: in.InfrastructureConfigurationArn, DistributionConfigurationArn: in.DistributionConfigurationArn,
+		ImageTestsConfiguration: defaultTests(in.ImageTestsConfiguration), Schedule: in.Schedule, Status: ptr(or(in.Status, api.PipelineStatusEnabled)), DateUpdated: date(r.now),
+		ImageScanningConfiguration: in.ImageScanningConfiguration, ImageTags: in.ImageTags, ExecutionRole: in.ExecutionRole, Workflows: in.Workflows,
+		LoggingConfiguration: in.LoggingConfiguration, ConsecutiveFailures: ptr(int32(0)),
+	}
+	if err := s.checkPipeline(shape); err != nil {
+		return nil, err
+	}
+	params := *in
+	params.ClientToken = nil
+	return once(ctx, s, r, in.ClientToken, params, func(tx *store.Tx) (*api.UpdateImagePipelineOutput, error) {
+		before, _, err := load[api.ImagePipeline](tx, a)
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.parts(tx, r, in.ImageRecipeArn, in.ContainerRecipeArn, in.InfrastructureConfigurationArn, in.DistributionConfigurationArn)
+		if err != nil {
+			return nil, err
+		}
+		shape.Name, shape.DateCreated, shape.Tags, shape.Platform = before.Name, before.DateCreated, before.Tags, p.recipe.Platform
+		shape.DateLastRun, shape.LastRunStatus = before.DateLastRun, before.LastRunStatus
+		if err := s.settle(tx, a, shape, r, p); err != nil {
+			return nil, err
+		}
+		return &api.UpdateImagePipelineOutput{ClientToken: in.ClientToken, ImagePipelineArn: shape.Arn}, nil
+	})
+}
+
+// GetImagePipeline gives a pipeline.
+func (s *Service) GetImagePipeline(ctx context.Context, in *api.GetImagePipelineInput) (*api.GetImagePipelineOutput, error) {
+	r := s.request(ctx, "GetImagePipeline")
+	shape, err := get[api.ImagePipeline](ctx, s, r, "imagePipelineArn", in.ImagePipelineArn, pipeline)
+	if err != nil {
+		return nil, err
+	}
+	s.showNextRun(shape, r)
+	return &api.GetImagePipelineOutput{ImagePipeline: shape}, nil
+}
+
+func (s *Service) showNextRun(shape *api.ImagePipeline, r request) {
+	if next, ok := nextRun(shape, setAt(shape), r.now); ok {
+		shape.DateNextRun = date(next)
+	}
+}
+
+var pipelineFilters = filters[api.ImagePipeline]{
+	"description":                    func(x *api.ImagePipeline) []string { return []string{text(x.Description)} },
+	"distributionConfigurationArn":   func(x *api.ImagePipeline) []string { return []string{text(x.DistributionConfigurationArn)} },
+	"imageRecipeArn":                 func(x *api.ImagePipeline) []string { return []string{text(x.ImageRecipeArn)} },
+	"infrastructureConfigurationArn": func(x *api.ImagePipeline) []string { return []string{text(x.InfrastructureConfigurationArn)} },
+	"name":                           func(x *api.ImagePipeline) []string { return []string{text(x.Name)} },
+	"status":                         func(x *api.ImagePipeline) []string { return []string{text(x.Status)} },
+}
+
+// ListImagePipelines lists pipelines by name.
+func (s *Service) ListImagePipelines(ctx context.Context, in *api.ListImagePipelinesInput) (*api.ListImagePipelinesOutput, error) {
+	r := s.request(ctx, "ListImagePipelines")
+	keep, err := pipelineFilters.test(in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	limit, at, err := r.begin(in.MaxResults, in.NextToken, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	q := store.Query{Kind: pipeline, Account: r.Account, Region: r.Region, Name: filteredName(in.Filters)}
+	page, next, err := list(ctx, s, q, at, limit, keep)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.ListImagePipelinesOutput{ImagePipelineList: []api.ImagePipeline{}, NextToken: next}
+	for _, e := range page {
+		s.showNextRun(e.shape, r)
+		out.ImagePipelineList = append(out.ImagePipelineList, *e.shape)
+	}
+	return out, nil
+}
+
+// DeleteImagePipeline deletes a pipeline. Images that it made stay, and one that
+// it is making goes on.
+func (s *Service) DeleteImagePipeline(ctx context.Context, in *api.DeleteImagePipelineInput) (*api.DeleteImagePipelineOutput, error) {
+	r := s.request(ctx, "DeleteImagePipeline")
+	a, err := r.own("imagePipelineArn", in.ImagePipelineArn, pipeline, nameOnly)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.write(ctx, func(tx *store.Tx) error { return s.remove(tx, a) }); err != nil {
+		return nil, err
+	}
+	return &api.DeleteImagePipelineOutput{ImagePipelineArn: in.ImagePipelineArn}, nil
+}

@@ -1,0 +1,145 @@
+package imagebuilder
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/schedule"
+)
+
+// checkPipeline holds a pipeline to the rules that need no look at other
+// resources.
+func (s *Service) checkPipeline(p *api.ImagePipeline) error {
+	if err := checkSchedule(p.Schedule); err != nil {
+		return err
+	}
+	if err := s.checkWorkflows(p.Workflows, p.ExecutionRole); err != nil {
+		return err
+	}
+	if l := p.LoggingConfiguration; l != nil {
+		for member, name := range map[string]*string{"imageLogGroupName": l.ImageLogGroupName, "pipelineLogGroupName": l.PipelineLogGroupName} {
+			if err := checkLogGroup("loggingConfiguration."+member, name, p.ExecutionRole); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkLogGroup: log groups that are not the service's own are written with the
+// execution role (User Guide, "Custom log groups").
+func checkLogGroup(member string, name, role *string) error {
+	if name != nil && !strings.HasPrefix(*name, "/aws/imagebuilder/") && role == nil {
+		return combination("You must specify an executionRole when %s does not begin with /aws/imagebuilder/.", member)
+	}
+	return nil
+}
+
+func checkSchedule(sch *api.Schedule) error {
+	if sch == nil {
+		return nil
+	}
+	if sch.Timezone != nil {
+		if _, err := location(sch.Timezone); err != nil {
+			return invalid("schedule.timezone", "'%s' is not a time zone of the IANA database, such as Europe/Berlin.", clip(*sch.Timezone))
+		}
+	}
+	if sch.ScheduleExpression == nil {
+		return nil
+	}
+	if _, err := schedule.Parse(*sch.ScheduleExpression); err != nil {
+		return invalid("schedule.scheduleExpression", "The schedule expression is not valid: %s.", err)
+	}
+	return nil
+}
+
+// location reads a time zone; absent means UTC. "Local" and the empty name,
+// which Go takes for zones of its own, are none.
+func location(name *string) (*time.Location, error) {
+	if name == nil {
+		return time.UTC, nil
+	}
+	if *name == "" || strings.EqualFold(*name, "local") {
+		return nil, fmt.Errorf("%q is not a time zone", *name)
+	}
+	return time.LoadLocation(*name)
+}
+
+// nextRun gives when a pipeline's schedule is due after now; set is when the
+// schedule was set. A pipeline that is disabled or has none is never due.
+func nextRun(p *api.ImagePipeline, set, now time.Time) (time.Time, bool) {
+	if p.Schedule == nil || p.Schedule.ScheduleExpression == nil || or(p.Status, api.PipelineStatusEnabled) != api.PipelineStatusEnabled {
+		return time.Time{}, false
+	}
+	sch, err := schedule.Parse(*p.Schedule.ScheduleExpression)
+	if err != nil {
+		return time.Time{}, false // it was checked when it was set
+	}
+	where, err := location(p.Schedule.Timezone)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return sch.Next(set, now, where)
+}
+
+// setAt is when a pipeline's schedule was set: with its last update.
+func setAt(p *api.ImagePipeline) time.Time {
+	t, err := time.Parse(time.RFC3339, text(p.DateUpdated))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// Amazon's workflows, which pipelines may name. The engine has them built in.
+var managedWorkflows = map[string]string{
+	"workflow/build/build-image":             "BUILD",
+	"workflow/test/test-image":               "TEST",
+	"workflow/distribution/distribute-image": "DISTRIBUTION",
+}
+
+// checkWorkflows holds a list of workflows to the rules of the User Guide
+// ("Manage image workflows"): one to build and one to distribute at most, and
+// parallel groups and failure modes only for tests.
+func (s *Service) checkWorkflows(workflows []api.WorkflowConfiguration, role *string) error {
+	if !within(len(workflows), s.quotas.WorkflowsPerImage) {
+		return quotaExceeded("image workflows per image", s.quotas.WorkflowsPerImage)
+	}
+	count := make(map[string]int)
+	for i, w := range workflows {
+		a, ok := parseARN(text(w.WorkflowArn))
+		kind, known := managedWorkflows[string(a.Kind)+"/"+a.Name]
+		switch {
+		case !ok || !known || a.Account != amazon:
+			return invalid("workflows", "The workflow '%s' does not exist: this version has no workflows but Amazon's build-image, test-image and distribute-image.", clip(text(w.WorkflowArn)))
+		case a.form != versionForm || wildcards(a.version) != 3:
+			return invalid("workflows", "AWS managed workflows must have latest version 'x.x.x' for '%s'", text(w.WorkflowArn))
+		case role == nil:
+			return combination("You must specify an executionRole when you specify workflows.")
+		case kind != "TEST" && (w.ParallelGroup != nil || w.OnFailure != nil):
+			return combination("workflows[%d]: parallelGroup and onFailure can only be specified for test workflows.", i)
+		case len(w.Parameters) > 0:
+			return invalid("workflows", "The workflow '%s' has no parameters.", a)
+		}
+		count[kind]++
+		if kind != "TEST" && count[kind] > 1 {
+			return combination("You can specify at most one %s workflow.", kind)
+		}
+	}
+	return nil
+}
+
+// tested reports whether an image goes through the test stage.
+func tested(tests *api.ImageTestsConfiguration, workflows []api.WorkflowConfiguration) bool {
+	if tests != nil && !or(tests.ImageTestsEnabled, true) {
+		return false
+	}
+	for _, w := range workflows {
+		if strings.Contains(text(w.WorkflowArn), ":workflow/test/") {
+			return true
+		}
+	}
+	return len(workflows) == 0
+}

@@ -1,0 +1,301 @@
+package imagebuilder
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/identity"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+	"github.com/goldsmith-build/goldsmith/toe"
+)
+
+// defaultDirectory is where components work if the recipe does not say (API
+// Reference, CreateImageRecipe).
+const defaultDirectory = "/tmp"
+
+// Plan resolves what an image is made of: the copies of its recipe and
+// configurations, the component builds and the parent that these select now,
+// and where the AMIs go.
+func (s *Service) Plan(ctx context.Context, imageARN string) (*engine.Plan, error) {
+	a, ok := parseARN(imageARN)
+	if !ok || a.Kind != image || a.form != buildForm {
+		return nil, fmt.Errorf("%q is not the ARN of an image", imageARN)
+	}
+	// The build acts for the image's owner.
+	r := request{Caller: identity.Caller{Account: a.Account, Region: a.Region, ARN: "the build"}, operation: "GetComponent", now: s.now()}
+	var plan *engine.Plan
+	err := s.read(ctx, func(tx *store.Tx) error {
+		shape, _, err := load[api.Image](tx, a)
+		if err != nil {
+			return err
+		}
+		plan, err = s.plan(ctx, tx, r, a, shape)
+		return err
+	})
+	return plan, err
+}
+
+func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shape *api.Image) (*engine.Plan, error) {
+	recipe, infra := shape.ImageRecipe, shape.InfrastructureConfiguration
+	if recipe == nil || infra == nil {
+		return nil, fmt.Errorf("the image %s has no recipe or no infrastructure configuration", a)
+	}
+	parent, devices, err := s.planParent(ctx, tx, r, text(recipe.ParentImage))
+	if err != nil {
+		return nil, err
+	}
+	volume, err := planVolume(recipe.BlockDeviceMappings, parent, devices)
+	if err != nil {
+		return nil, err
+	}
+	components, err := s.planComponents(tx, r, recipe.Components)
+	if err != nil {
+		return nil, err
+	}
+	destinations, err := planDestinations(r, shape.DistributionConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	tags := engine.Tags{"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": a.String()}
+	maps.Copy(tags, recipe.AmiTags)
+	return &engine.Plan{
+		Image: engine.Image{
+			ARN: a.String(), Name: text(recipe.Name), Slug: a.Name, Version: versionText(a.version), Build: a.version.Build, Account: r.Account, Region: r.Region,
+			Pipeline: text(shape.SourcePipelineArn), Recipe: text(recipe.Arn),
+		},
+		Parent: parent, Components: components, Volume: volume, Infrastructure: planInfrastructure(infra), Tests: tested(shape.ImageTestsConfiguration, shape.Workflows),
+		Metadata: or(shape.EnhancedImageMetadataEnabled, true), AMITags: tags, WorkingDir: or(recipe.WorkingDirectory, defaultDirectory), Destinations: destinations,
+	}, nil
+}
+
+// planParent finds the disk that a parent image stands for, and the parent's own
+// block devices.
+func (s *Service) planParent(ctx context.Context, tx *store.Tx, r request, requested string) (engine.Parent, []cloud.BlockDevice, error) {
+	if amiID.MatchString(requested) {
+		ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, requested)
+		if err == nil && !ok {
+			err = fault.New(api.CodeClient, "The parent image '%s' does not exist in %s, or the account %s may not use it.", requested, r.Region, r.Account)
+		}
+		if err != nil {
+			return engine.Parent{}, nil, err
+		}
+		return parentFromAMI(requested, "", ami)
+	}
+	a, ok := parseARN(requested)
+	if !ok {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' cannot be resolved: SSM parameters and Marketplace products are not available in this version. Use an AMI ID or the ARN of an image.", requested)
+	}
+	if a.Account == amazon {
+		m, err := s.managedImage(ctx, a)
+		if err == nil && !m.disk {
+			err = m.missing()
+		}
+		if err != nil {
+			return engine.Parent{}, nil, err
+		}
+		return parentFromAMI(requested, m.arn(r).String(), m.ami(r.Region))
+	}
+	return s.planOwnParent(ctx, tx, r, requested, a)
+}
+
+// planOwnParent takes the latest image that an ARN selects and that is there to
+// be used.
+func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, requested string, a arn) (engine.Parent, []cloud.BlockDevice, error) {
+	if a.Account != r.Account || a.Region != r.Region {
+		return engine.Parent{}, nil, r.accessDenied(requested)
+	}
+	pattern := a.version
+	if a.form != buildForm {
+		pattern.Build = store.Any
+	}
+	row, ok, err := tx.MatchStatus(a.Key, pattern, string(engine.Available))
+	if err != nil {
+		return engine.Parent{}, nil, err
+	}
+	if !ok {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' selects no image that is AVAILABLE.", requested)
+	}
+	shape, err := decode[api.Image](row)
+	if err != nil {
+		return engine.Parent{}, nil, err
+	}
+	if shape.OutputResources != nil {
+		for _, out := range shape.OutputResources.Amis {
+			if text(out.Region) != r.Region || or(out.AccountId, r.Account) != r.Account {
+				continue
+			}
+			ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, text(out.Image))
+			if err != nil {
+				return engine.Parent{}, nil, err
+			}
+			if ok {
+				return parentFromAMI(requested, row.ARN, ami)
+			}
+		}
+	}
+	return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' has no AMI in %s any more.", row.ARN, r.Region)
+}
+
+func parentFromAMI(requested, imageARN string, ami cloud.AMI) (engine.Parent, []cloud.BlockDevice, error) {
+	root, ok := ami.Root()
+	if !ok || root.Manifest == "" {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) has no root volume with a snapshot.", requested, ami.ID)
+	}
+	return engine.Parent{
+		Requested: requested, ARN: imageARN, AMI: ami.ID, Snapshot: root.Manifest, SizeGiB: root.SizeGiB, OSVersion: ami.OSVersion, Platform: ami.Platform, Architecture: ami.Architecture,
+		RootDevice: ami.RootDevice, BootMode: ami.BootMode,
+	}, ami.Devices, nil
+}
+
+// planVolume puts the recipe's mappings over those of the parent, as EC2 does
+// for a new instance: by device name.
+func planVolume(mappings []api.InstanceBlockDeviceMapping, parent engine.Parent, inherited []cloud.BlockDevice) (engine.Volume, error) {
+	root := engine.BlockDevice{DeviceName: parent.RootDevice, SizeGiB: parent.SizeGiB, VolumeType: "gp3", DeleteOnTermination: true}
+	var others []engine.BlockDevice
+	for _, d := range inherited {
+		if d.DeviceName == parent.RootDevice {
+			root.VolumeType, root.IOPS, root.Throughput, root.KMSKeyID, root.Encrypted = d.VolumeType, d.IOPS, d.Throughput, d.KMSKeyID, d.Encrypted
+		}
+	}
+	for _, m := range mappings {
+		if text(m.DeviceName) != parent.RootDevice {
+			d := engine.BlockDevice{DeviceName: text(m.DeviceName), VirtualName: text(m.VirtualName), NoDevice: m.NoDevice != nil, DeleteOnTermination: true}
+			if m.Ebs != nil && m.Ebs.SnapshotId != nil {
+				return engine.Volume{}, fault.New(api.CodeClient, "The recipe maps the snapshot %s to %s; additional volumes with snapshots are not available in this version.", *m.Ebs.SnapshotId, d.DeviceName)
+			}
+			overlay(&d, m.Ebs)
+			others = append(others, d)
+			continue
+		}
+		if m.Ebs == nil {
+			return engine.Volume{}, fault.New(api.CodeClient, "The recipe maps something else than a volume to the root device %s.", parent.RootDevice)
+		}
+		overlay(&root, m.Ebs)
+	}
+	if root.SizeGiB < parent.SizeGiB {
+		return engine.Volume{}, fault.New(api.CodeClient, "The recipe's volume of %d GiB for %s is smaller than the parent image's snapshot of %d GiB.", root.SizeGiB, parent.RootDevice, parent.SizeGiB)
+	}
+	return engine.Volume{SizeGiB: root.SizeGiB, Devices: append([]engine.BlockDevice{root}, others...)}, nil
+}
+
+// overlay sets what a mapping says.
+func overlay(d *engine.BlockDevice, ebs *api.EbsInstanceBlockDeviceSpecification) {
+	if ebs == nil {
+		return
+	}
+	if ebs.VolumeSize != nil {
+		d.SizeGiB = int64(*ebs.VolumeSize)
+	}
+	if ebs.VolumeType != nil && string(*ebs.VolumeType) != d.VolumeType {
+		d.VolumeType, d.IOPS, d.Throughput = string(*ebs.VolumeType), 0, 0
+	}
+	d.IOPS = int64(or(ebs.Iops, int32(d.IOPS)))
+	d.Throughput = int64(or(ebs.Throughput, int32(d.Throughput)))
+	d.KMSKeyID = or(ebs.KmsKeyId, d.KMSKeyID)
+	d.Encrypted = or(ebs.Encrypted, d.Encrypted)
+	d.DeleteOnTermination = or(ebs.DeleteOnTermination, d.DeleteOnTermination)
+}
+
+// planComponents resolves the components to builds and their parameters to
+// values.
+func (s *Service) planComponents(tx *store.Tx, r request, uses []api.ComponentConfiguration) ([]engine.Component, error) {
+	var all []engine.Component
+	for i, use := range uses {
+		a, err := r.reachable(fmt.Sprintf("components[%d].componentArn", i), use.ComponentArn, component, versionForm, buildForm)
+		if err != nil {
+			return nil, err
+		}
+		c, at, err := s.component(tx, a)
+		if fault.Code(err) == api.CodeResourceNotFound {
+			return nil, fault.New(api.CodeClient, "The component '%s' does not exist any more.", a)
+		}
+		if err != nil {
+			return nil, err
+		}
+		doc, problems := toe.Parse(at.String(), []byte(text(c.Data)))
+		if err := problems.Err(); err != nil {
+			return nil, fault.New(api.CodeClient, "The document of the component '%s' is not valid: %s", at, describeProblems(problems)).Because(err)
+		}
+		all = append(all, engine.Component{
+			ARN: at.String(), Name: text(c.Name), Digest: doc.Hash(), Data: text(c.Data), Parameters: planParameters(c, use.Parameters), Phases: doc.PhaseNames(),
+		})
+	}
+	return all, nil
+}
+
+func planParameters(c *api.Component, given []api.ComponentParameter) []engine.Parameter {
+	var all []engine.Parameter
+	for _, d := range c.Parameters {
+		v := d.DefaultValue
+		for _, p := range given {
+			if text(p.Name) == text(d.Name) {
+				v = p.Value
+			}
+		}
+		if len(v) > 0 {
+			all = append(all, engine.Parameter{Name: text(d.Name), Value: v[0]})
+		}
+	}
+	return all
+}
+
+func planInfrastructure(c *api.InfrastructureConfiguration) engine.Infrastructure {
+	out := engine.Infrastructure{
+		ARN: text(c.Arn), InstanceTypes: c.InstanceTypes, TerminateOnFailure: or(c.TerminateInstanceOnFailure, true), ResourceTags: c.ResourceTags, TopicARN: text(c.SnsTopicArn),
+	}
+	if c.Logging != nil && c.Logging.S3Logs != nil {
+		out.LogBucket, out.LogPrefix = text(c.Logging.S3Logs.S3BucketName), text(c.Logging.S3Logs.S3KeyPrefix)
+	}
+	return out
+}
+
+// planDestinations gives the build region first, whether it was asked for or
+// not, because the AMI is made there, and then the others in their order.
+func planDestinations(r request, c *api.DistributionConfiguration) ([]engine.Destination, error) {
+	all := []engine.Destination{{Region: r.Region}}
+	if c == nil {
+		return all, nil
+	}
+	for _, d := range c.Distributions {
+		if err := undistributable(&d); err != nil {
+			return nil, err
+		}
+		out := engine.Destination{Region: text(d.Region)}
+		if ami := d.AmiDistributionConfiguration; ami != nil {
+			out.Name, out.Description, out.Tags, out.KMSKeyID, out.TargetAccounts = text(ami.Name), text(ami.Description), ami.AmiTags, text(ami.KmsKeyId), ami.TargetAccountIds
+			if p := ami.LaunchPermission; p != nil {
+				out.LaunchPermissions = engine.LaunchPermissions{UserIDs: p.UserIds, Groups: p.UserGroups, Organizations: p.OrganizationArns, Units: p.OrganizationalUnitArns}
+			}
+		}
+		if out.Region == r.Region {
+			out.KMSKeyID = "" // it does not apply to the original AMI (User Guide, distribution settings)
+			all[0] = out
+			continue
+		}
+		all = append(all, out)
+	}
+	return all, nil
+}
+
+// undistributable refuses outputs that a configuration can hold and this version
+// cannot make: better no image than one that lacks what was asked for.
+func undistributable(d *api.Distribution) error {
+	for _, output := range []struct {
+		what  string
+		asked bool
+	}{
+		{"container images", d.ContainerDistributionConfiguration != nil}, {"licence configurations", len(d.LicenseConfigurationArns) > 0},
+		{"launch templates", len(d.LaunchTemplateConfigurations) > 0}, {"S3 exports", d.S3ExportConfiguration != nil},
+		{"fast launch", len(d.FastLaunchConfigurations) > 0}, {"SSM parameters", len(d.SsmParameterConfigurations) > 0},
+	} {
+		if output.asked {
+			return fault.New(api.CodeClient, "The distribution configuration asks for %s in %s, which are not available in this version.", output.what, text(d.Region))
+		}
+	}
+	return nil
+}

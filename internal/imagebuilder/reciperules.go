@@ -1,0 +1,224 @@
+package imagebuilder
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// recipeSize is the most bytes that the components of a recipe, with their
+// parameters, may take.
+const recipeSize = 25 << 10
+
+// reservedTags are those that the service itself puts on AMIs.
+var reservedTags = []string{"CreatedBy", "Ec2ImageBuilderArn"}
+
+// checkRecipe holds a recipe to the rules that need no look at other resources.
+func checkRecipe(in *api.CreateImageRecipeInput) error {
+	for _, key := range reservedTags {
+		if _, ok := in.AmiTags[key]; ok {
+			return invalid("amiTags", "The tag key '%s' is reserved for the service.", key)
+		}
+	}
+	for i, mark := range in.AmiWatermarks {
+		if slices.Contains(in.AmiWatermarks[:i], mark) {
+			return invalid(fmt.Sprintf("amiWatermarks[%d]", i), "AMI watermark names must be unique.")
+		}
+	}
+	if encoded, err := json.Marshal(in.Components); err != nil || len(encoded) > recipeSize {
+		return invalid("components", "You've exceeded the maximum cumulative component size of 25 KB.")
+	}
+	return checkDevices(in.BlockDeviceMappings)
+}
+
+// checkPlatform holds a recipe to the rules of its platform.
+func checkPlatform(in *api.CreateImageRecipeInput, platform api.Platform) error {
+	if platform == api.PlatformWindows && in.AdditionalInstanceConfiguration != nil && in.AdditionalInstanceConfiguration.SystemsManagerAgent != nil {
+		return invalid("additionalInstanceConfiguration.systemsManagerAgent", "It cannot be set for images of the platform Windows.")
+	}
+	return nil
+}
+
+func checkDevices(mappings []api.InstanceBlockDeviceMapping) error {
+	names := make(map[string]bool)
+	for i, m := range mappings {
+		path := fmt.Sprintf("blockDeviceMappings[%d]", i)
+		name := text(m.DeviceName)
+		if name == "" {
+			return invalid(path+".deviceName", "A block device mapping needs a device name.")
+		}
+		if names[name] {
+			return invalid(path+".deviceName", "The device '%s' is mapped more than once.", clip(name))
+		}
+		names[name] = true
+		kinds := 0
+		for _, has := range []bool{m.Ebs != nil, m.VirtualName != nil, m.NoDevice != nil} {
+			if has {
+				kinds++
+			}
+		}
+		if kinds > 1 {
+			return invalid(path, "Only one of ebs, virtualName and noDevice can be specified.")
+		}
+		if m.Ebs != nil {
+			if err := checkEBS(path+".ebs", m.Ebs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkEBS holds a volume to EBS's rules on which members its type takes.
+func checkEBS(path string, ebs *api.EbsInstanceBlockDeviceSpecification) error {
+	kind := text(ebs.VolumeType)
+	switch {
+	case ebs.Iops == nil && (kind == "io1" || kind == "io2"):
+		return invalid(path+".iops", "It is required for volumes of type %s.", kind)
+	case ebs.Iops != nil && !slices.Contains([]string{"io1", "io2", "gp3"}, kind):
+		return invalid(path+".iops", "It can only be set for volumes of the types io1, io2 and gp3.")
+	case ebs.Throughput != nil && kind != "gp3":
+		return invalid(path+".throughput", "It can only be set for volumes of type gp3.")
+	case ebs.KmsKeyId != nil && !or(ebs.Encrypted, false):
+		return invalid(path+".kmsKeyId", "It needs encrypted to be true.")
+	}
+	return nil
+}
+
+// parentOf is what is known of a recipe's parent image when it is created.
+type parentOf struct {
+	platform  api.Platform
+	osVersion string // "" if unknown
+	image     *arn   // of an own image, which then cannot be deleted
+}
+
+var (
+	amiID       = regexp.MustCompile(`^ami-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
+	ssmName     = regexp.MustCompile(`^ssm:(?:arn:aws[a-z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?[a-zA-Z0-9_.\-/:]+$`)
+	marketplace = regexp.MustCompile(`^(?:prod-[a-z0-9]{13}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
+)
+
+// recipeParent reads a parent image: an AMI, an image of Image Builder, an SSM
+// parameter, or a product of the Marketplace. An AMI need not exist yet.
+func (s *Service) recipeParent(ctx context.Context, tx *store.Tx, r request, parent string) (parentOf, error) {
+	linux := parentOf{platform: api.PlatformLinux}
+	switch {
+	case amiID.MatchString(parent):
+		a, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, parent)
+		if err != nil || !ok || a.Platform == "" {
+			return linux, err
+		}
+		return parentOf{platform: api.Platform(a.Platform), osVersion: a.OSVersion}, nil
+	case ssmName.MatchString(parent), marketplace.MatchString(parent):
+		return linux, nil
+	case !strings.HasPrefix(parent, "arn:"):
+		return parentOf{}, invalid("parentImage", "'%s' is not an AMI ID, the ARN of an Image Builder image, an SSM parameter (ssm:NAME) or a Marketplace product ID.", clip(parent))
+	}
+	a, err := r.reachable("parentImage", &parent, image, versionForm, buildForm)
+	if err != nil {
+		return parentOf{}, err
+	}
+	if a.Account == amazon {
+		m, err := s.managedImage(ctx, a)
+		if fault.Code(err) == api.CodeResourceNotFound {
+			return parentOf{}, invalid("parentImage", "The image '%s' does not exist. 'goldsmith base list' shows the parent images of this server.", parent)
+		}
+		return parentOf{platform: api.Platform(m.Platform), osVersion: m.OSVersion}, err
+	}
+	shape, _, err := resolve[api.Image](tx, a)
+	if fault.Code(err) == api.CodeResourceNotFound {
+		return parentOf{}, invalid("parentImage", "The image '%s' does not exist.", parent)
+	}
+	if err != nil {
+		return parentOf{}, err
+	}
+	return parentOf{platform: or(shape.Platform, api.PlatformLinux), osVersion: text(shape.OsVersion), image: &a}, nil
+}
+
+// recipeComponents checks the components of a recipe and gives the references
+// to the caller's own.
+func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.ComponentConfiguration, parent parentOf) ([]store.Target, error) {
+	var targets []store.Target
+	seen := make(map[store.Key]bool)
+	for i, use := range uses {
+		path := fmt.Sprintf("components[%d]", i)
+		a, err := r.reachable(path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
+		if err != nil {
+			return nil, err
+		}
+		if seen[a.Key] {
+			return nil, invalid(path+".componentArn", "A component may be specified in an image recipe at most once: '%s'.", a.Name)
+		}
+		seen[a.Key] = true
+		c, _, err := s.component(tx, a)
+		if fault.Code(err) == api.CodeResourceNotFound {
+			return nil, invalid(path+".componentArn", "The component '%s' does not exist.", a)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := fits(path, a, c, parent); err != nil {
+			return nil, err
+		}
+		if err := checkParameters(path, c, use.Parameters); err != nil {
+			return nil, err
+		}
+		if a.Account != amazon {
+			targets = append(targets, target(a))
+		}
+	}
+	return targets, nil
+}
+
+// fits reports whether a component can be used on a parent.
+func fits(path string, a arn, c *api.Component, parent parentOf) error {
+	if or(c.Platform, "") != parent.platform {
+		return invalid(path+".componentArn", "The platform of the component '%s' is %s, that of the parent image %s.", a, text(c.Platform), parent.platform)
+	}
+	if state := status(c.State); state != nil && *state != api.ComponentStatusActive {
+		return invalid(path+".componentArn", "The component '%s' is %s.", a, *state)
+	}
+	if parent.osVersion == "" || len(c.SupportedOsVersions) == 0 {
+		return nil
+	}
+	for _, version := range c.SupportedOsVersions {
+		if strings.HasPrefix(parent.osVersion, version) {
+			return nil
+		}
+	}
+	return invalid(path+".componentArn", "The component '%s' supports the OS versions %s, and the parent image has %s.", a, strings.Join(c.SupportedOsVersions, ", "), parent.osVersion)
+}
+
+// checkParameters holds the parameters of a use to what the component declares.
+func checkParameters(path string, c *api.Component, given []api.ComponentParameter) error {
+	set := make(map[string]bool)
+	for i, p := range given {
+		at := fmt.Sprintf("%s.parameters[%d]", path, i)
+		name := text(p.Name)
+		j := slices.IndexFunc(c.Parameters, func(d api.ComponentParameterDetail) bool { return text(d.Name) == name })
+		switch {
+		case j < 0:
+			return invalid(at+".name", "The component '%s' has no parameter '%s'.", text(c.Name), clip(name))
+		case set[name]:
+			return invalid(at+".name", "The parameter '%s' is given more than once.", clip(name))
+		case len(p.Value) != 1:
+			return invalid(at+".value", "The parameter '%s' takes exactly one value.", clip(name))
+		case len([]rune(p.Value[0])) > 1024:
+			return invalid(at+".value", "A parameter's value can have at most 1024 characters.")
+		}
+		set[name] = true
+	}
+	for _, d := range c.Parameters {
+		if !set[text(d.Name)] && d.DefaultValue == nil {
+			return invalid(path+".parameters", "The component '%s' needs a value for its parameter '%s', which has no default.", text(c.Name), text(d.Name))
+		}
+	}
+	return nil
+}
