@@ -1,0 +1,3 @@
+// Package objectstest is the suite that every implementation of objects.Store
+// passes.
+package objectstest
