@@ -69,13 +69,14 @@ func (p *process) run(ctx context.Context) error {
 		terminate(cmd.Process, p.host)
 	})
 	err = cmd.Wait()
-	if !stop() {
+	stopped := !stop()
+	if stopped {
 		<-ended
 	}
 	out.finish()
 	errs.finish()
-	if ctxErr := ctx.Err(); ctxErr != nil && err != nil {
-		return ctxErr
+	if stopped { // also if it ended well once asked to: it had not finished
+		return ctx.Err()
 	}
 	return exitError(err)
 }

@@ -1,0 +1,4 @@
+package cli
+
+// SplitParameters is for the package's tests.
+var SplitParameters = splitParameters
