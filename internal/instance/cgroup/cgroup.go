@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
+	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 )
 
 // prefix begins the name of every instance's group.

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
+	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 )
 
 // mount mounts the volume's root partition and the scratch folder.

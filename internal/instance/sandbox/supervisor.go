@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
-	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
+	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 )
 
 // supervisorName is the helper's name in the process list.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
-	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
+	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 )
 
 // Sweep is instance.Kind's Sweep. The kernel has removed processes, mounts and

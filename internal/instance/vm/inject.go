@@ -12,7 +12,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/disk/partition"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
-	"github.com/goldsmith-build/goldsmith/internal/instance/loop"
+	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 )
 
 // injectorName is the helper that mounts a disk to change the agent's units.

@@ -23,7 +23,7 @@ func Mount(name string, offset, size int64, dir, filesystem, options string) (de
 		return "", err
 	}
 	defer file.Close()
-	loop, err := attach(file, offset, size)
+	loop, err := Attach(file, offset, size)
 	if err != nil {
 		return "", fmt.Errorf("attaching a loop device: %w", err)
 	}
@@ -47,8 +47,9 @@ func Unmount(dir, device, file string) error {
 	return awaitDetached(device, file)
 }
 
-// attach gives an open loop device over a part of disk.
-func attach(disk *os.File, offset, size int64) (*os.File, error) {
+// Attach gives an open loop device over a part of disk, size 0 for all that
+// follows offset. It clears itself when the last user closes it.
+func Attach(disk *os.File, offset, size int64) (*os.File, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -78,6 +79,19 @@ func attach(disk *os.File, offset, size int64) (*os.File, error) {
 		// Another process took it in between.
 	}
 	return nil, errors.New("every free loop device was taken by others 64 times in a row")
+}
+
+// Release closes a device that Attach gave and returns when the kernel has let
+// go of the file, with everything written to it.
+func Release(device *os.File, file string) error {
+	err := device.Sync()
+	if closeErr := device.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("releasing %s: %w", device.Name(), err)
+	}
+	return awaitDetached(device.Name(), file)
 }
 
 // awaitDetached waits until the loop device no longer holds the volume: the
