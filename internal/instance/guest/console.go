@@ -27,7 +27,7 @@ type Console struct {
 	size    int
 	failed  error
 	tail    []byte
-	watcher func(line string)
+	watcher func(line string) bool
 	partial []byte
 }
 
@@ -40,9 +40,10 @@ func OpenConsole(path string) (*Console, error) {
 	return &Console{path: path, file: file}, nil
 }
 
-// Watch calls f with every line, cut to 1 KiB, from now on; nil stops that. f
-// must not block.
-func (c *Console) Watch(f func(line string)) {
+// Watch calls f with every line, cut to 1 KiB, from now on and until f gives
+// false; nil stops that too. A line that grows is shown again. f must neither
+// block nor use the Console.
+func (c *Console) Watch(f func(line string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watcher, c.partial = f, nil
@@ -71,27 +72,27 @@ func (c *Console) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// lines calls the watcher for every line that b completes, and for one without
-// an end that is long enough: prompts and firmware do not end their lines.
+// lines shows the watcher every line that b completes, and the one that it
+// leaves without an end: prompts and firmware do not end their lines.
 func (c *Console) lines(b []byte) {
 	const longest = 1 << 10
+	show := func(line []byte) {
+		if c.watcher != nil && len(line) > 0 && !c.watcher(string(line[:min(len(line), longest)])) {
+			c.watcher = nil
+		}
+	}
 	c.partial = append(c.partial, b...)
 	for {
 		end := bytes.IndexAny(c.partial, "\r\n")
 		if end < 0 {
 			break
 		}
-		if end > 0 {
-			c.watcher(string(c.partial[:min(end, longest)]))
-		}
+		show(c.partial[:end])
 		c.partial = c.partial[end+1:]
 	}
-	if len(c.partial) > longest {
-		c.watcher(string(c.partial[:longest]))
+	show(c.partial)
+	if len(c.partial) > longest || c.watcher == nil {
 		c.partial = nil
-	}
-	if len(c.partial) > 0 {
-		c.watcher(string(c.partial))
 	}
 }
 

@@ -79,12 +79,18 @@ func TestConsoleWatch(t *testing.T) {
 	defer c.Close()
 	_, _ = c.Write([]byte("before\n"))
 	var seen []string
-	c.Watch(func(line string) { seen = append(seen, line) })
+	c.Watch(func(line string) bool { seen = append(seen, line); return true })
 	for _, part := range []string{"a li", "ne\r\nprompt>", " ", strings.Repeat("x", 5000)} {
 		_, _ = c.Write([]byte(part))
 	}
 	c.Watch(nil)
 	_, _ = c.Write([]byte("after\n"))
+	calls := 0
+	c.Watch(func(string) bool { calls++; return false })
+	_, _ = c.Write([]byte("one\ntwo\nthree"))
+	if calls != 1 {
+		t.Errorf("a watcher that had enough was called %d times", calls)
+	}
 	if diff := cmp.Diff([]string{"a li", "a line", "prompt>", "prompt> "}, seen[:4]); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
@@ -106,10 +112,11 @@ func FuzzConsole(f *testing.F) {
 		}
 		c := &Console{path: os.DevNull, file: null}
 		defer c.Close()
-		c.Watch(func(line string) {
+		c.Watch(func(line string) bool {
 			if len(line) > 1024 {
 				t.Fatalf("a line of %d bytes", len(line))
 			}
+			return line != "stop"
 		})
 		_, _ = c.Write(b)
 		_, _ = c.Write(b)

@@ -143,7 +143,7 @@ func firstNumber(s string) string {
 }
 
 // maxPIDs bounds the processes and threads of an instance.
-const maxPIDs = 8192
+const maxPIDs = 4096
 
 var idPattern = regexp.MustCompile(`^i-[0-9a-f]{17}$`)
 

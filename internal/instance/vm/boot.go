@@ -37,15 +37,15 @@ func (e *bootError) Error() string { return e.meaning }
 // for boots only: later on anything in the guest may write such words.
 func watchBoot(ctx context.Context, console *guest.Console) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	console.Watch(func(line string) {
+	console.Watch(func(line string) bool {
 		for _, d := range deadEnds {
 			if strings.Contains(line, d.text) {
-				console.Watch(nil)
 				// The lines around it belong into the error.
 				time.AfterFunc(time.Second, func() { cancel(&bootError{d.meaning}) })
-				return
+				return false
 			}
 		}
+		return true
 	})
 	return ctx, func() {
 		console.Watch(nil)
