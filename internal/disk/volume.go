@@ -1,0 +1,284 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/goldsmith-build/goldsmith/internal/disk/partition"
+)
+
+// Volume writes a snapshot's disk into the new raw file name and says how:
+// "reflink" (the file system shares the blocks), "sparse copy" (of a ready
+// copy) or "blocks" (put together and checked against the digests; this also
+// makes the ready copy). Where size (bytes) is larger than the snapshot, the
+// disk, its root partition and the file system on it are enlarged; 0 means the
+// snapshot's own size. On an error the file is not left behind.
+func (s *Store) Volume(ctx context.Context, id, name string, size int64) (how string, err error) {
+	if how, err = s.volume(ctx, id, name, size); err != nil {
+		return "", fmt.Errorf("making a volume: %w", err)
+	}
+	return how, nil
+}
+
+func (s *Store) volume(ctx context.Context, id, name string, size int64) (how string, err error) {
+	dest, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		err = errors.Join(err, dest.Close())
+		if err != nil {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}()
+	source, filled, err := s.ready(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	defer source.Close()
+	st, err := source.Stat()
+	if err != nil {
+		return "", err
+	}
+	if size != 0 && size < st.Size() {
+		return "", fmt.Errorf("a volume of %d bytes is too small for snapshot %s of %d", size, id, st.Size())
+	}
+	if how, err = clone(ctx, dest, source, st.Size()); err != nil {
+		return "", err
+	}
+	if filled {
+		how = "blocks"
+	}
+	if size > st.Size() {
+		_, err = partition.Grow(ctx, name, size)
+		// A disk of data, without an operating system, is only made larger.
+		if errors.Is(err, partition.ErrNoRoot) || errors.Is(err, partition.ErrNoTable) {
+			err = dest.Truncate(size)
+		}
+	}
+	return how, err
+}
+
+// Disk gives the path of a raw file with a snapshot's disk, for reading only:
+// a backing file, a source of exports. It stays until release is called.
+func (s *Store) Disk(ctx context.Context, id string) (name string, release func(), err error) {
+	f, _, err := s.ready(ctx, id)
+	if err != nil {
+		return "", nil, fmt.Errorf("reading the disk of a snapshot: %w", err)
+	}
+	return f.Name(), func() { f.Close() }, nil
+}
+
+// ready opens a snapshot's raw file, which it makes of the blocks if there is
+// none. The file is locked against eviction until it is closed.
+func (s *Store) ready(ctx context.Context, id string) (raw *os.File, filled bool, err error) {
+	if _, err := ParseID(id); err != nil {
+		return nil, false, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	for range 10 {
+		if f := s.cache.open(id); f != nil {
+			return f, filled, nil
+		}
+		err := s.cache.once(ctx, id, func() error {
+			if f := s.cache.open(id); f != nil {
+				return f.Close() // another caller was faster
+			}
+			filled = true
+			return s.fill(ctx, id)
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, fmt.Errorf("the ready copy of snapshot %s vanishes as soon as it is made", id)
+}
+
+// once lets one caller at a time work on an id.
+func (c *cache) once(ctx context.Context, id string, f func() error) error {
+	for {
+		c.mu.Lock()
+		busy := c.filling[id]
+		if busy == nil {
+			busy = make(chan struct{})
+			c.filling[id] = busy
+			c.mu.Unlock()
+			defer func() {
+				c.mu.Lock()
+				delete(c.filling, id)
+				c.mu.Unlock()
+				close(busy)
+			}()
+			return f()
+		}
+		c.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// fill makes the ready copy of a snapshot.
+func (s *Store) fill(ctx context.Context, id string) error {
+	m, err := s.Manifest(ctx, id)
+	if err != nil {
+		return err
+	}
+	f, err := s.cache.temporary()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = s.writeBlocks(ctx, m, f)
+	if err == nil {
+		err = s.cache.install(id, f, true)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("putting snapshot %s together: %w", id, err), removeIfThere(f.Name()))
+	}
+	return s.cache.trim(s.cache.raw(id))
+}
+
+func removeIfThere(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// writeBlocks writes the disk into an empty file, checking every block.
+func (s *Store) writeBlocks(ctx context.Context, m *Manifest, f *os.File) error {
+	if err := f.Truncate(m.VolumeSize); err != nil {
+		return err
+	}
+	return s.eachBlock(ctx, m, func(b Block, content []byte) error {
+		at := int64(b.Index) * BlockSize
+		_, err := f.WriteAt(content[:min(BlockSize, m.VolumeSize-at)], at)
+		return err
+	})
+}
+
+// eachBlock reads and checks all blocks, several at a time. The content is
+// valid during the call only.
+func (s *Store) eachBlock(ctx context.Context, m *Manifest, f func(b Block, content []byte) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	next := make(chan Block)
+	group.Go(func() error {
+		defer close(next)
+		for _, b := range m.Blocks {
+			select {
+			case next <- b:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range s.workers {
+		group.Go(func() error {
+			buf := make([]byte, 0, BlockSize)
+			for b := range next {
+				content, err := s.getBlock(ctx, b, buf)
+				if err != nil {
+					return err
+				}
+				if err := f(b, content); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Verify reads a whole snapshot and reports the first damaged or missing
+// block.
+func (s *Store) Verify(ctx context.Context, id string) error {
+	m, err := s.Manifest(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := s.eachBlock(ctx, m, func(Block, []byte) error { return nil }); err != nil {
+		return fmt.Errorf("verifying snapshot %s: %w", id, err)
+	}
+	return nil
+}
+
+// clone copies the disk, sharing blocks where the file system can and leaving
+// holes as holes elsewhere.
+func clone(ctx context.Context, dest, source *os.File, size int64) (how string, err error) {
+	if err := unix.IoctlFileClone(int(dest.Fd()), int(source.Fd())); err == nil {
+		return "reflink", nil
+	}
+	if err := dest.Truncate(size); err != nil {
+		return "", err
+	}
+	err = dataExtents(source, size, func(start, end int64) error {
+		return copyRange(ctx, dest, source, start, end)
+	})
+	if err != nil {
+		return "", fmt.Errorf("copying the disk: %w", err)
+	}
+	return "sparse copy", nil
+}
+
+// CopyFile copies a raw disk file to the new file dest, sharing blocks or
+// leaving holes where the file system can. On an error dest is not left behind.
+func CopyFile(ctx context.Context, source, dest string) (err error) {
+	from, err := os.Open(source)
+	if err != nil {
+		return fmt.Errorf("copying a disk: %w", err)
+	}
+	defer from.Close()
+	st, err := from.Stat()
+	if err != nil {
+		return fmt.Errorf("copying a disk: %w", err)
+	}
+	to, err := os.OpenFile(dest, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("copying a disk: %w", err)
+	}
+	_, err = clone(ctx, to, from, st.Size())
+	if err = errors.Join(err, to.Close()); err != nil {
+		return errors.Join(err, os.Remove(dest))
+	}
+	return nil
+}
+
+// copyRange copies bytes to the same place of another file, inside the kernel
+// where it can.
+func copyRange(ctx context.Context, dest, source *os.File, start, end int64) error {
+	const step = 64 << 20 // between looks at ctx
+	for start < end {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		from, to := start, start
+		n, err := unix.CopyFileRange(int(source.Fd()), &from, int(dest.Fd()), &to, int(min(end-start, step)), 0)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EXDEV || err == unix.ENOSYS || err == unix.EOPNOTSUPP || err == unix.EINVAL:
+			written, err := io.Copy(io.NewOffsetWriter(dest, start), io.NewSectionReader(source, start, min(end-start, step)))
+			if err != nil {
+				return err
+			}
+			n = int(written)
+		case err != nil:
+			return err
+		}
+		if n == 0 {
+			return io.ErrUnexpectedEOF
+		}
+		start += int64(n)
+	}
+	return nil
+}
