@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,7 @@ type machine struct {
 	dir     string
 	volume  string // raw disk that the instance writes; "" for an overlay
 	release func() // gives back a disk that is only read
+	bootLog string // where its console's log is kept when it ends
 	stopped bool
 }
 
@@ -38,7 +40,11 @@ func launchInstance(ctx context.Context, c *call) (result, error) {
 	if c.stage.kind == "TEST" {
 		launch = c.run.launchTester
 	}
-	m, err := launch(ctx)
+	dir, err := c.run.log.stepDir(c.row.WorkflowExecutionID, c.row.Name)
+	if err != nil {
+		return result{}, err
+	}
+	m, err := launch(ctx, filepath.Join(dir, "boot.log"))
 	if err != nil {
 		return result{}, err
 	}
@@ -47,8 +53,8 @@ func launchInstance(ctx context.Context, c *call) (result, error) {
 }
 
 // launchBuilder starts the build instance.
-func (r *run) launchBuilder(ctx context.Context) (*machine, error) {
-	return r.launch(ctx, r.engine.Builder, func(m *machine, spec *instance.Spec) error {
+func (r *run) launchBuilder(ctx context.Context, bootLog string) (*machine, error) {
+	return r.launch(ctx, r.engine.Builder, bootLog, func(m *machine, spec *instance.Spec) error {
 		m.volume = filepath.Join(m.dir, "volume.raw")
 		spec.Volume = m.volume
 		start := time.Now()
@@ -63,12 +69,12 @@ func (r *run) launchBuilder(ctx context.Context) (*machine, error) {
 
 // launchTester boots the AMI that the build workflow made and waits until the
 // system has come up: the boot test that every image passes.
-func (r *run) launchTester(ctx context.Context) (*machine, error) {
+func (r *run) launchTester(ctx context.Context, bootLog string) (*machine, error) {
 	ami, err := r.outputAMI(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m, err := r.launch(ctx, r.engine.Tester, func(m *machine, spec *instance.Spec) (err error) {
+	m, err := r.launch(ctx, r.engine.Tester, bootLog, func(m *machine, spec *instance.Spec) (err error) {
 		spec.Overlay = true
 		if r.plan.Parent.BootMode == "uefi" {
 			spec.Firmware = "uefi"
@@ -90,9 +96,9 @@ func (r *run) launchTester(ctx context.Context) (*machine, error) {
 
 // launch writes the instance into the ledger, lets prepare fill in its volume,
 // and starts it. On an error nothing of it is left.
-func (r *run) launch(ctx context.Context, kind instance.Kind, prepare func(*machine, *instance.Spec) error) (_ *machine, err error) {
+func (r *run) launch(ctx context.Context, kind instance.Kind, bootLog string, prepare func(*machine, *instance.Spec) error) (_ *machine, err error) {
 	e := r.engine
-	m := &machine{id: newInstanceID()}
+	m := &machine{id: newInstanceID(), bootLog: bootLog}
 	m.dir = e.instanceDir(m.id)
 	row := store.Instance{ID: m.id, Kind: kind.Name(), Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
 	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
@@ -157,6 +163,7 @@ func (r *run) forget(m *machine) error {
 	if m.release != nil {
 		m.release()
 	}
+	m.keepConsole()
 	errs = append(errs, os.RemoveAll(m.dir))
 	errs = append(errs, r.engine.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DeleteInstance(m.id) }))
 	if err := errors.Join(errs...); err != nil {
@@ -164,6 +171,34 @@ func (r *run) forget(m *machine) error {
 	}
 	return nil
 }
+
+// consoleLog is the name of the console's log in the folder of an instance that
+// was never launched well; a launched one names it itself.
+const consoleLog = "console.log"
+
+// keepConsole copies the end of the console's log beside the step's other logs.
+func (m *machine) keepConsole() {
+	from := filepath.Join(m.dir, consoleLog)
+	if m.Instance != nil {
+		from = m.Console()
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return // there was no console yet
+	}
+	defer in.Close()
+	if info, err := in.Stat(); err == nil && info.Size() > maxConsole {
+		in.Seek(-maxConsole, io.SeekEnd)
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxConsole))
+	if err == nil {
+		os.WriteFile(m.bootLog, data, 0o600)
+	}
+}
+
+// maxConsole bounds what is kept of a console's log, in bytes: a guest may
+// write to it without end.
+const maxConsole = 4 << 20
 
 // killInstances ends whatever the run still has.
 func (r *run) killInstances() {

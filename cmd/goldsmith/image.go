@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goldsmith-build/goldsmith/internal/base"
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/datadir"
+	"github.com/goldsmith-build/goldsmith/internal/disk/format"
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/server"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// imageCommand is 'goldsmith image get|boot'.
+func imageCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "image", Short: "Take a published disk away, or boot it here", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd.AddCommand(imageGetCommand(), imageBootCommand())
+	return cmd
+}
+
+// published is the disk that a name stands for.
+type published struct {
+	disks    *server.Disks
+	dir      datadir.Dir
+	snapshot string
+	bootMode string
+}
+
+// findDisk finds the disk of an AMI, or of a parent image by its name.
+func findDisk(cmd *cobra.Command, name string) (published, error) {
+	data, err := existingData(cmd)
+	if err != nil {
+		return published{}, err
+	}
+	p := published{dir: data}
+	if p.disks, err = server.OpenDisks(data); err != nil {
+		return p, err
+	}
+	if !strings.HasPrefix(name, "ami-") {
+		parents, err := base.Open(data.Parents(), p.disks.Store)
+		if err != nil {
+			return p, err
+		}
+		parent, ok, err := parents.Lookup(name, "x.x.x")
+		if err == nil && !ok {
+			err = fmt.Errorf("there is no AMI and no parent image %q in %s", name, data)
+		}
+		p.snapshot = parent.Snapshot
+		return p, err
+	}
+	if _, err := os.Stat(data.Database()); err != nil {
+		return p, fmt.Errorf("there is no %s in %s", name, data)
+	}
+	rows, err := store.Open(cmd.Context(), data.Database())
+	if err != nil {
+		return p, err
+	}
+	defer rows.Close()
+	return p, rows.Read(cmd.Context(), func(tx *store.Tx) error {
+		ami, ok, err := cloud.New(rows, nil).AMI(tx, name)
+		if err != nil {
+			return err
+		}
+		root, has := ami.Root()
+		if !ok || !has {
+			return fmt.Errorf("there is no %s in %s", name, data)
+		}
+		p.snapshot, p.bootMode = root.Manifest, ami.BootMode
+		return nil
+	})
+}
+
+// imageGetCommand is 'goldsmith image get AMI'.
+func imageGetCommand() *cobra.Command {
+	var name, out string
+	cmd := &cobra.Command{
+		Use:   "get AMI",
+		Short: "Write the disk of an AMI, or of a parent image, into a file",
+		Args:  exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			to, err := format.Parse(name)
+			if err != nil {
+				return usageError{fmt.Errorf("--format: %w", err)}
+			}
+			if out == "" {
+				out = args[0] + "." + name
+			}
+			p, err := findDisk(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if err := p.write(cmd.Context(), out, to); err != nil {
+				return err
+			}
+			info, err := os.Stat(out)
+			if err != nil {
+				return err
+			}
+			return printResult(cmd, map[string]any{"file": out, "format": name, "bytes": info.Size()}, fmt.Sprintf("%s (%s, %d bytes)", out, name, info.Size()))
+		},
+	}
+	cmd.Flags().StringVar(&name, "format", "raw", "raw, qcow2, vmdk or vhd")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write (default AMI.FORMAT)")
+	return cmd
+}
+
+// write puts the disk into a new file; what fails leaves none.
+func (p published) write(ctx context.Context, out string, to format.Format) (err error) {
+	if _, err := os.Lstat(out); err == nil {
+		return fmt.Errorf("%s is there already", out)
+	}
+	if to == format.Raw {
+		_, err := p.disks.Store.Volume(ctx, p.snapshot, out, 0)
+		return err
+	}
+	raw, release, err := p.disks.Disk(ctx, p.snapshot)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return format.QEMU{}.Convert(ctx, raw, format.Raw, out, to)
+}
+
+// imageBootCommand is 'goldsmith image boot AMI'.
+func imageBootCommand() *cobra.Command {
+	var forwards []string
+	var firmware string
+	cmd := &cobra.Command{
+		Use:   "boot AMI",
+		Short: "Boot the disk of an AMI, or of a parent image, on a throw-away copy",
+		Long: "Boot the disk of an AMI, or of a parent image, on a throw-away copy, until this command is interrupted.\n" +
+			"It prints a line that begins with 'up' when the system has booted.",
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ports, err := parseForwards(forwards)
+			if err != nil {
+				return err
+			}
+			p, err := findDisk(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if firmware == "" && p.bootMode == "uefi" {
+				firmware = "uefi"
+			}
+			return p.boot(cmd, firmware, ports)
+		},
+	}
+	cmd.Flags().StringArrayVar(&forwards, "forward", nil, "127.0.0.1:PORT:GUESTPORT, as often as wanted; port 0 takes a free one")
+	cmd.Flags().StringVar(&firmware, "firmware", "", "bios or uefi (default: the AMI's boot mode)")
+	return cmd
+}
+
+// boot runs the disk until the command's context ends.
+func (p published) boot(cmd *cobra.Command, firmware string, ports []instance.Forward) (err error) {
+	raw, release, err := p.disks.Disk(cmd.Context(), p.snapshot)
+	if err != nil {
+		return err
+	}
+	defer release()
+	toe, err := executor()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "goldsmith-boot-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	start := time.Now()
+	kind := server.Kinds(p.dir)[1]
+	inst, err := kind.Launch(cmd.Context(), instance.Spec{
+		ID: "i-" + strings.Repeat("0", 17), Dir: dir, Volume: raw, Overlay: true, Toe: toe, VCPU: 2, MemoryMiB: 2048,
+		Firmware: firmware, Forwards: ports, Hostname: "goldsmith",
+	})
+	if err != nil {
+		return err
+	}
+	defer inst.Kill()
+	if _, err := inst.Exec(cmd.Context(), instance.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}}); err != nil {
+		return err
+	}
+	line := fmt.Sprintf("up after %.1f s", time.Since(start).Seconds())
+	for _, f := range ports {
+		line += fmt.Sprintf(", port %d at 127.0.0.1:%d", f.Guest, f.Host)
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), line)
+	fmt.Fprintf(cmd.ErrOrStderr(), "Its console: %s\nEnd it with Ctrl-C.\n", filepath.Clean(inst.Console()))
+	<-cmd.Context().Done()
+	return nil
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/goldsmith-build/goldsmith/internal/config"
+	"github.com/goldsmith-build/goldsmith/internal/server"
+)
+
+// serveCommand is 'goldsmith serve'.
+func serveCommand() *cobra.Command {
+	var listen, file string
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server: API and builds in one process",
+		Long:  "Run the server: API and builds in one process. It prints one line, 'ready http://HOST:PORT', when it answers.",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg := config.Default()
+			if file != "" {
+				var err error
+				if cfg, err = config.Read(file); err != nil {
+					return err
+				}
+			}
+			if dir, _ := cmd.Flags().GetString("data-dir"); dir != "" {
+				cfg.DataDir = dir
+			}
+			if listen != "" {
+				cfg.Listen = listen
+			}
+			level := slog.LevelInfo
+			if verbose {
+				level = slog.LevelDebug
+			}
+			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+			return serve(cmd, cfg, log)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT to listen on (default 127.0.0.1:7420; port 0 takes a free one)")
+	cmd.Flags().StringVar(&file, "config", "", "the configuration file (YAML)")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "log every request")
+	return cmd
+}
+
+// serve runs a server until the command's context ends.
+func serve(cmd *cobra.Command, cfg *config.Config, log *slog.Logger) error {
+	toe, err := executor()
+	if err != nil {
+		return err
+	}
+	s, err := server.Start(cmd.Context(), server.Options{Config: cfg, Log: log, Toe: toe})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "ready %s\n", s.URL)
+	return s.Wait(cmd.Context())
+}
+
+// executor is the static binary that is put into instances: the program toe
+// beside this one, or this one itself, which answers to the name toe.
+func executor() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("looking for the executor: %w", err)
+	}
+	toe := filepath.Join(filepath.Dir(self), "toe")
+	if info, err := os.Stat(toe); err == nil && info.Mode().IsRegular() {
+		return toe, nil
+	}
+	return self, nil
+}

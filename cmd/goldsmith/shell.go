@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/sandbox"
+)
+
+// shellCommand is 'goldsmith shell IMAGE'.
+func shellCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "shell IMAGE",
+		Short: "Open a shell in the kept instance of a failed image",
+		Long: "Open a shell in the kept instance of a failed image. IMAGE is the ARN of the image build version.\n" +
+			"An instance is kept where the infrastructure configuration says terminateInstanceOnFailure=false.\n" +
+			"If the server that ran it has stopped, the instance is started again on its volume. The shell's\n" +
+			"exit status is the command's.",
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			data, err := existingData(cmd)
+			if err != nil {
+				return err
+			}
+			kept, err := engine.FindKept(string(data), args[0])
+			if err != nil {
+				return err
+			}
+			if len(kept.Enter) > 0 && unix.Kill(kept.PID, 0) == nil {
+				return enter(kept.Enter)
+			}
+			return enterVolume(cmd.Context(), kept)
+		},
+	}
+}
+
+// enter runs a command line that opens a shell, and ends with its status.
+func enter(argv []string) error {
+	c := exec.Command(argv[0], argv[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exitStatus(exit.ExitCode())
+	}
+	return err
+}
+
+// exitStatus is the status of a program that ran in our place.
+type exitStatus int
+
+// Error says what the status was.
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// enterVolume starts a sandbox on the volume of a kept instance whose server is
+// gone, opens a shell in it, and stops it in an orderly way.
+func enterVolume(ctx context.Context, kept engine.Kept) (err error) {
+	if kept.Volume == "" {
+		return fmt.Errorf("the instance %s was a %s on a throw-away copy of the AMI; it went with its server", kept.ID, kept.Kind)
+	}
+	toe, err := executor()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(kept.Dir, "shell")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("another shell has the volume of %s (if it was killed, remove %s)", kept.ID, dir)
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	fmt.Fprintf(os.Stderr, "Starting %s again on its volume\n", kept.ID)
+	inst, err := sandbox.New(sandbox.Options{}).Launch(ctx, instance.Spec{ID: kept.ID, Dir: dir, Volume: kept.Volume, Toe: toe, VCPU: 2, MemoryMiB: 2048, Hostname: "ip-" + kept.ID[2:10]})
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", kept.ID, err)
+	}
+	shellErr := enter(inst.Enter())
+	stop, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := inst.Stop(stop); err != nil {
+		return errors.Join(shellErr, err, inst.Kill())
+	}
+	return shellErr
+}

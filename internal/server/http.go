@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// routes puts the service's own pages beside the API. AWS operations never
+// begin with these paths.
+func (s *Server) routes(api http.Handler) http.Handler {
+	metrics := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			switch r.URL.Path {
+			case "/healthz":
+				plain(w, http.StatusOK, "ok\n")
+				return
+			case "/readyz":
+				s.readyz(w, r)
+				return
+			case "/metrics":
+				metrics.ServeHTTP(w, r)
+				return
+			}
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+// readyz says whether the database, the store of objects and the worker work.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	var sick []string
+	if err := s.store.Ping(ctx); err != nil {
+		sick = append(sick, "database: "+err.Error())
+	}
+	if err := s.objectsWork(ctx); err != nil {
+		sick = append(sick, "store: "+err.Error())
+	}
+	if s.stopping.Load() {
+		sick = append(sick, "worker: stopping")
+	}
+	if len(sick) > 0 {
+		s.log.Warn("not ready", "why", sick)
+		plain(w, http.StatusServiceUnavailable, strings.Join(sick, "\n")+"\n")
+		return
+	}
+	plain(w, http.StatusOK, "ok\n")
+}
+
+// plain writes a short text.
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write([]byte(text))
+}
+
+// listen opens the port and starts to serve on it.
+func (s *Server) listen(addr string, handler http.Handler) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      120 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	s.URL = "http://" + ln.Addr().String()
+	s.served = make(chan error, 1)
+	go func() {
+		err := s.http.Serve(ln)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		s.served <- err
+	}()
+	return nil
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	apiec2 "github.com/goldsmith-build/goldsmith/api/ec2"
+	apiib "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	apists "github.com/goldsmith-build/goldsmith/api/sts"
+	"github.com/goldsmith-build/goldsmith/internal/base"
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/config"
+	"github.com/goldsmith-build/goldsmith/internal/datadir"
+	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/sandbox"
+	"github.com/goldsmith-build/goldsmith/internal/instance/vm"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+	"github.com/goldsmith-build/goldsmith/internal/wire"
+)
+
+// Options are what a server is started with.
+type Options struct {
+	Config *config.Config
+	Log    *slog.Logger
+	Toe    string // the executor binary that is put into instances
+}
+
+// Server is a running 'goldsmith serve'.
+type Server struct {
+	URL string // "http://HOST:PORT"
+
+	log      *slog.Logger
+	dir      datadir.Dir
+	store    *store.Store
+	disks    *Disks
+	engine   *engine.Engine
+	metrics  *metrics
+	http     *http.Server
+	served   chan error
+	stopping atomic.Bool
+	unlock   func()
+}
+
+// stopTime is how long a stopping server waits for requests and builds to come
+// to a point from which the next server goes on.
+const stopTime = 30 * time.Second
+
+// Start starts a server; it answers when Start returns. On an error nothing is
+// left running.
+func Start(ctx context.Context, o Options) (_ *Server, err error) {
+	s := &Server{log: o.Log, metrics: newMetrics()}
+	if s.dir, err = datadir.Open(o.Config.DataDir); err != nil {
+		return nil, err
+	}
+	if s.unlock, err = s.dir.Lock(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if s.store, err = store.Open(ctx, s.dir.Database()); err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	if s.disks, err = OpenDisks(s.dir); err != nil {
+		return nil, err
+	}
+	world := cloud.New(s.store, nil)
+	service, err := s.assemble(ctx, o, world)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := readKeys(s.dir, o.Config)
+	if err != nil {
+		return nil, err
+	}
+	observe := s.metrics.request
+	if o.Log.Enabled(ctx, slog.LevelDebug) {
+		log := wire.LogTo(o.Log)
+		observe = func(ctx context.Context, e wire.Event) {
+			s.metrics.request(ctx, e)
+			log(ctx, e)
+		}
+	}
+	api, err := wire.New(wire.Config{Keys: keys, Logger: o.Log, Observe: observe},
+		apiib.Serve(service), apiec2.Serve(world.EC2()), apists.Serve(world.STS()))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.engine.Start(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.listen(o.Config.Listen, s.routes(api)); err != nil {
+		return nil, errors.Join(fmt.Errorf("listening on %s: %w", o.Config.Listen, err), s.engine.Stop(ctx))
+	}
+	if err := s.dir.WriteConfig(s.URL, o.Config.Region); err != nil {
+		return nil, errors.Join(err, s.http.Close(), s.engine.Stop(ctx))
+	}
+	s.log.Info("serving", "url", s.URL, "data", string(s.dir), "builds", o.Config.Builds)
+	return s, nil
+}
+
+// assemble puts the service and the engine together, which know each other by
+// interfaces only.
+func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (apiib.Service, error) {
+	parents, err := base.Open(s.dir.Parents(), s.disks.Store)
+	if err != nil {
+		return nil, fmt.Errorf("opening the parent images: %w", err)
+	}
+	service := imagebuilder.New(imagebuilder.Config{
+		Store: s.store, World: world, Parents: &parentImages{store: parents}, Bucket: imagebuilder.Folder(s.dir.Buckets()), Log: s.log,
+	})
+	kinds := Kinds(s.dir)
+	s.engine, err = engine.New(ctx, engine.Config{
+		Store: s.store, Cloud: world, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
+		Resolver: service, Recorder: service, Dir: string(s.dir), Toe: o.Toe, Builds: o.Config.Builds,
+		Buckets: s.dir.Buckets(), Log: s.log, Observer: s.metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	service.Attach(s.engine)
+	return service, nil
+}
+
+// Kinds are the kinds of instance that a data folder's server uses: the one
+// that builds, and the one that tests.
+func Kinds(dir datadir.Dir) []instance.Kind {
+	return []instance.Kind{
+		sandbox.New(sandbox.Options{}),
+		vm.New(vm.Options{Cache: dir.Cache(), Kernel: func(ctx context.Context) (string, error) { return stockKernel(ctx, dir) }}),
+	}
+}
+
+// Wait runs until ctx ends or the port fails, and then stops the server: no new
+// requests, builds interrupted where the next server goes on.
+func (s *Server) Wait(ctx context.Context) error {
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.served:
+	}
+	s.stopping.Store(true)
+	s.log.Info("stopping")
+	stop, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	err = errors.Join(err, s.http.Shutdown(stop), s.engine.Stop(stop))
+	s.release()
+	return err
+}
+
+// release gives back what Start took.
+func (s *Server) release() {
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.log.Error("closing the database", "err", err)
+		}
+	}
+	s.unlock()
+}
