@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // exitReboot is the status by which a program asks for a restart of the
@@ -27,14 +28,22 @@ func runExecuteBash(ctx context.Context, h *Host, in Inputs) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("making a folder for the script: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	h.logf("ExecuteBash: Created temporary directory: %s", dir)
 	script := filepath.Join(dir, "input.sh")
+	defer removeScript(script, dir)
+	h.logf("ExecuteBash: Created temporary directory: %s", dir)
 	text := strings.Join(in.Entries[0].Strings("commands"), "\n") + "\n"
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		return Result{}, fmt.Errorf("writing the script: %w", err)
 	}
 	return runProgram(ctx, h, bash, script)
+}
+
+// removeScript takes the short way where the step left nothing else.
+func removeScript(script, dir string) {
+	if syscall.Unlink(script) == nil && syscall.Rmdir(dir) == nil {
+		return
+	}
+	_ = os.RemoveAll(dir)
 }
 
 func runExecuteBinary(ctx context.Context, h *Host, in Inputs) (Result, error) {
