@@ -37,9 +37,8 @@ type Store interface {
 	Put(ctx context.Context, key string, body io.Reader) error
 
 	// Get opens an object for reading; ErrNotFound (wrapped) if there is none.
-	// The reader keeps giving the object as
-	// it was, even if it is replaced or deleted meanwhile. The caller closes
-	// it.
+	// The reader keeps giving the object as it was, even if it is replaced or
+	// deleted meanwhile. The caller closes it.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
 
 	// Stat describes an object without reading it; ErrNotFound (wrapped) if

@@ -129,11 +129,21 @@ func checkVMDK(r io.ReaderAt, head []byte) error {
 	if descriptorAt > 1<<40 || descriptorSize > most {
 		return fmt.Errorf("%w: the VMDK's descriptor has %d sectors", ErrUnsupported, descriptorSize)
 	}
+	// QEMU looks for a parent in the first sectors, wherever the header says
+	// that the descriptor is.
+	first := make([]byte, 20*512)
+	n, err := r.ReadAt(first, 512)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("reading the VMDK's descriptor: %w", err)
+	}
+	if bytes.Contains(bytes.ToLower(first[:n]), []byte("parentfilenamehint")) {
+		return fmt.Errorf("%w: the VMDK has a parent disk", ErrUnsafe)
+	}
 	if descriptorAt == 0 || descriptorSize == 0 {
 		return nil
 	}
 	text := make([]byte, descriptorSize*512)
-	n, err := r.ReadAt(text, int64(descriptorAt)*512)
+	n, err = r.ReadAt(text, int64(descriptorAt)*512)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("reading the VMDK's descriptor: %w", err)
 	}
