@@ -72,112 +72,6 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-func TestForgedAndMalformedSignaturesAreRefused(t *testing.T) {
-	t.Parallel()
-	authorization := func(change func(string) string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("Authorization", change(r.Header.Get("Authorization"))) }
-	}
-	swap := func(old, new string) func(*http.Request) {
-		return authorization(func(s string) string { return strings.Replace(s, old, new, 1) })
-	}
-	set := func(name string, values ...string) func(*http.Request) {
-		return func(r *http.Request) { r.Header[name] = values }
-	}
-	const incomplete, invalid = "IncompleteSignatureException", "InvalidSignatureException"
-	for _, c := range []struct {
-		name   string
-		change func(*http.Request)
-		status int
-		code   string
-	}{
-		{"unsigned", func(r *http.Request) { r.Header.Del("Authorization") }, 403, "MissingAuthenticationTokenException"},
-		{"empty header", set("Authorization", ""), 403, "MissingAuthenticationTokenException"},
-		{"two headers", func(r *http.Request) {
-			r.Header["Authorization"] = append(r.Header["Authorization"], r.Header["Authorization"]...)
-		}, 400, incomplete},
-		{"basic", set("Authorization", "Basic YTpi"), 400, incomplete},
-		{"other algorithm", swap("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), 400, incomplete},
-		{"a part twice", authorization(func(s string) string { return s + ", Signature=00" }), 400, incomplete},
-		{"unknown part", authorization(func(s string) string { return s + ", Admin=true" }), 400, incomplete},
-		{"no parts", set("Authorization", "AWS4-HMAC-SHA256 "), 400, incomplete},
-		{"short scope", swap("/aws4_request", ""), 400, incomplete},
-		{"other terminator", swap("/aws4_request", "/aws5_request"), 400, incomplete},
-		{"no region", swap("/us-east-1/", "//"), 400, incomplete},
-		{"region that is none", swap("/us-east-1/", "/%2e%2e/"), 403, invalid},
-		{"unknown key", swap("AKIAGOLDSMITHTEST001", "AKIAGOLDSMITHTEST002"), 403, "UnrecognizedClientException"},
-		{"scope of another day", swap("/20260301/", "/20260302/"), 403, invalid},
-		{"header list out of order", swap("SignedHeaders=content-length;", "SignedHeaders=host;content-length;"), 400, incomplete},
-		{"header list in capitals", swap("host;", "Host;"), 400, incomplete},
-		{"header list empty", authorization(func(s string) string {
-			a, b := strings.Index(s, "SignedHeaders="), strings.Index(s, ", Signature")
-			return s[:a] + "SignedHeaders=" + s[b:]
-		}), 400, incomplete},
-		{"host not signed", swap("host;", ""), 403, invalid},
-		{"signed header not sent", swap("host;", "host;x-amz-aaa;"), 403, invalid},
-		{"date missing", func(r *http.Request) { r.Header.Del("X-Amz-Date") }, 400, incomplete},
-		{"date twice", func(r *http.Request) {
-			r.Header["X-Amz-Date"] = append(r.Header["X-Amz-Date"], "20260301T120000Z")
-		}, 400, incomplete},
-		{"date malformed", set("X-Amz-Date", "2026-03-01T12:00:00Z"), 400, incomplete},
-		{"date with a fraction", set("X-Amz-Date", "20260301T120000.5Z"), 400, incomplete},
-		{"unsigned payload", set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), 403, invalid},
-		{"unsigned x-amz header", set("X-Amz-Target", "x"), 403, invalid},
-		{"session token for a key without one", set("X-Amz-Security-Token", "x"), 403, invalid},
-		{"both ways at once", func(r *http.Request) { r.URL.RawQuery = "X-Amz-Signature=00" }, 400, incomplete},
-		{"content type twice", set("Content-Type", "application/json", "text/plain"), 400, incomplete},
-		{"unreadable query", func(r *http.Request) { r.URL.RawQuery = "a=%zz" }, 400, incomplete},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			r := list(t, noon)
-			c.change(r)
-			if a := ask(t, handler(t, wire.Config{Clock: at(noon)}), r); a.Status != c.status || a.Code != c.code {
-				t.Errorf("%d %s %q, want %d %s", a.Status, a.Code, a.Message, c.status, c.code)
-			}
-		})
-	}
-}
-
-// A payload that is declared unsigned is refused even where the signature over
-// that declaration is right, and so is a false hash.
-func TestSignedButUnboundPayloadsAreRefused(t *testing.T) {
-	t.Parallel()
-	for _, stated := range []string{"UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", wiretest.Hash([]byte("other"))} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://127.0.0.1/ListImages", strings.NewReader("{}"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-Amz-Content-Sha256", stated)
-		wiretest.Sign(t, r, []byte("{}"), wiretest.Key, "imagebuilder", "us-east-1", noon)
-		if a := ask(t, handler(t, wire.Config{Clock: at(noon)}), sent(t, r)); a.Status != 403 {
-			t.Errorf("%s: %d %s", stated, a.Status, a.Code)
-		}
-	}
-}
-
-func TestSessionTokens(t *testing.T) {
-	t.Parallel()
-	key := wiretest.Key
-	key.SessionToken = "right"
-	for token, code := range map[string]string{
-		"right": "UnsupportedOperationException",
-		"wrong": "UnrecognizedClientException",
-		"":      "UnrecognizedClientException",
-	} {
-		signing := key
-		signing.SessionToken = token
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://127.0.0.1/ListImages", strings.NewReader("{}"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		wiretest.Sign(t, r, []byte("{}"), signing, "imagebuilder", "us-east-1", noon)
-		h := handler(t, wire.Config{Keys: wiretest.Keys{key.AccessKeyID: key}, Clock: at(noon)})
-		if a := ask(t, h, sent(t, r)); a.Code != code {
-			t.Errorf("token %q: %s, want %s", token, a.Code, code)
-		}
-	}
-}
-
 func TestPathTricksReachNothing(t *testing.T) {
 	t.Parallel()
 	h := handler(t, wire.Config{})
@@ -270,32 +164,50 @@ func TestOversizeBodies(t *testing.T) {
 	}
 }
 
+// A client that does not finish its body gets an answer and loses its
+// connection, be it known or not.
 func TestSlowBodiesAreCutOff(t *testing.T) {
 	t.Parallel()
 	h := handler(t, wire.Config{})
 	wire.SetBodyTime(h, 50*time.Millisecond)
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	r := wiretest.Request(t, "imagebuilder", "POST", server.URL+"/ListImages", nil, []byte("{}"))
-	var head bytes.Buffer
-	if err := r.Write(&head); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	// All but the body's last byte.
-	if _, err := conn.Write(head.Bytes()[:head.Len()-1]); err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := read(t, response); a.Status != 408 || a.Code != "RequestTimeoutException" {
-		t.Errorf("%d %s %s", a.Status, a.Code, a.Message)
+	for name, c := range map[string]struct {
+		change func(*http.Request)
+		status int
+	}{
+		"known":   {func(*http.Request) {}, 408},
+		"unknown": {func(r *http.Request) { r.Header.Del("Authorization") }, 403},
+		"chunked": {func(r *http.Request) { r.TransferEncoding = []string{"chunked"} }, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := wiretest.Request(t, "imagebuilder", "POST", server.URL+"/ListImages", nil, []byte("{}"))
+			c.change(r)
+			var whole bytes.Buffer
+			if err := r.Write(&whole); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			// All but the last byte.
+			if _, err := conn.Write(whole.Bytes()[:whole.Len()-1]); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := read(t, response); a.Status != c.status {
+				t.Errorf("%d %s %s, want %d", a.Status, a.Code, a.Message, c.status)
+			}
+			// A hang here means that the server still waits for the byte.
+			if n, err := io.Copy(io.Discard, conn); err != nil || n > 0 {
+				t.Errorf("after the answer: %d bytes, %v", n, err)
+			}
+		})
 	}
 }
 
@@ -333,7 +245,7 @@ func TestInternalErrorsAndPanicsTellNothing(t *testing.T) {
 	for name, call := range map[string]func(context.Context, *struct{}) (*struct{}, error){
 		"error": func(context.Context, *struct{}) (*struct{}, error) { return nil, errors.New(secret) },
 		"panic": func(context.Context, *struct{}) (*struct{}, error) { panic(secret) },
-		"cause": func(context.Context, *struct{}) (*struct{}, error) {
+		"fault": func(context.Context, *struct{}) (*struct{}, error) {
 			return nil, fmt.Errorf("reading: %w", fault.New("InternalServerException", "Try again.").Because(errors.New(secret)))
 		},
 	} {
@@ -352,6 +264,33 @@ func TestInternalErrorsAndPanicsTellNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The cause of a client's mistake is for the log as well.
+func TestCausesAreLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := handler(t, wire.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, operation("test", shape.JSON, func(context.Context, *struct{}) (*struct{}, error) {
+		return nil, fault.New("InvalidRequestException", "No.").Because(errors.New("hidden cause"))
+	}))
+	a := ask(t, h, sent(t, do(t, shape.JSON, "test")))
+	if a.Status != 400 || strings.Contains(a.Body, "hidden") || !strings.Contains(log.String(), "hidden cause") {
+		t.Errorf("%d %s\n%s", a.Status, a.Body, log.String())
+	}
+}
+
+// A handler that wants its connection dropped gets that.
+func TestAbortedHandlersDropTheConnection(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(handler(t, wire.Config{}, operation("test", shape.JSON, func(context.Context, *struct{}) (*struct{}, error) {
+		panic(http.ErrAbortHandler)
+	})))
+	t.Cleanup(server.Close)
+	r := wiretest.Request(t, "test", "POST", server.URL, http.Header{"X-Amz-Target": {"Test.Do"}}, []byte("{}"))
+	if response, err := server.Client().Do(r); err == nil {
+		response.Body.Close()
+		t.Errorf("got an answer: %s", response.Status)
 	}
 }
 

@@ -35,7 +35,7 @@ func (h *Handler) authenticate(x *exchange) (identity.Caller, []byte, error) {
 	if !ok || subtle.ConstantTimeCompare([]byte(c.token), []byte(key.SessionToken)) != 1 {
 		return none, nil, refuse(unknownKey, "The security token included in the request is invalid.")
 	}
-	body, err := readBody(x.w, x.r, h.bodyTime)
+	body, err := readBody(x.w, x.r)
 	if err != nil {
 		return none, nil, err
 	}

@@ -56,6 +56,7 @@ func TestJSONIsEchoedExactly(t *testing.T) {
 		`{}`,
 		`{"text":"","flag":false,"small":0,"large":0,"ratio":0,"when":0,"blob":"","list":[],"map":{},"nested":{}}`,
 		`{"text":"<&>\u2028é😀\\\"\n","flag":true,"small":-2147483648,"large":9223372036854775807,"ratio":1.5,"when":1767225600.123}`,
+		`{"deep":[{"text":"a"},{}],"byName":{"x":{"text":"a"},"y":{}}}`,
 		`{"list":["","a"],"map":{"":"","k":"v"},"deep":[{},{"list":[]}],"byName":{"x":{"flag":false}}}`,
 		`{"when":-1.5}`,
 	} {
@@ -281,5 +282,34 @@ func TestAnOutputThatHasNoJSONIsAnInternalError(t *testing.T) {
 	}))
 	if a := ask(t, h, sent(t, do(t, shape.JSON, "test"))); a.Status != 500 || a.Code != "InternalServerException" {
 		t.Errorf("%d %s %s", a.Status, a.Code, a.Body)
+	}
+}
+
+// located has members outside of the body.
+type located struct {
+	ARN  *string  `json:"arn,omitzero" path:"arn"`
+	Max  *int32   `json:"max,omitzero" query:"max"`
+	Keys []string `json:"keys,omitzero" query:"keys"`
+	Body *string  `json:"body,omitzero"`
+}
+
+func TestMembersInPathsAndQueries(t *testing.T) {
+	t.Parallel()
+	op := shape.Operation{Name: "Do", Method: "POST", Path: "/things/{arn}"}
+	h := handler(t, wire.Config{}, &shape.Service{Name: "test", Protocol: shape.RestJSON, Operations: []shape.Operation{
+		shape.Bind(op, func(_ context.Context, in *located) (*located, error) { return in, nil }),
+	}})
+	for _, c := range []struct{ url, body, want string }{
+		{"/things/a%2Fb%20c+d", "", `{"arn":"a/b c+d"}`},
+		{"/things/a?max=7&keys=x&keys=y%26z&other=1", `{"body":""}`, `{"arn":"a","max":7,"keys":["x","y&z"],"body":""}`},
+		{"/things/a?keys=", `{"arn":"b","max":1,"keys":["b"]}`, `{"arn":"a","keys":[""]}`},
+		{"/things/a?max=7&max=8", "", `{"message":"the parameter 'max' appears more than once"}`},
+		{"/things/a?max=x", "", `{"message":"\"x\" is not an Integer of 32 bits (at 'max')"}`},
+		{"/things/a?max=%ff", "", `{"message":"The query string cannot be read: a parameter is not valid UTF-8."}`},
+	} {
+		a := ask(t, h, sent(t, wiretest.Request(t, "test", "POST", "http://127.0.0.1"+c.url, nil, []byte(c.body))))
+		if a.Body != c.want {
+			t.Errorf("%s %s:\n got %d %s\nwant %s", c.url, c.body, a.Status, a.Body, c.want)
+		}
 	}
 }

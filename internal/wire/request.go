@@ -51,19 +51,23 @@ var (
 	errBroken   = errors.New("body did not arrive whole")
 )
 
-// readBody reads at most maxBody bytes, within limit.
-func readBody(w http.ResponseWriter, r *http.Request, limit time.Duration) ([]byte, error) {
+// limitBody gives the client until limit from now to send its body, read or
+// not: after an early refusal net/http itself reads what is left of it. When
+// the body was read to its end, net/http takes the deadline off.
+func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) {
+	if r.ContentLength != 0 {
+		// A writer that has no deadlines is a test's recorder.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
+	}
+}
+
+// readBody reads at most maxBody bytes.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errTooLarge
 	}
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+	if r.Body == nil || r.ContentLength == 0 {
 		return nil, nil
-	}
-	control := http.NewResponseController(w)
-	// A writer that has no deadlines is a test's recorder. Afterwards the
-	// deadline must go: the server keeps reading to notice a lost client.
-	if control.SetReadDeadline(time.Now().Add(limit)) == nil {
-		defer control.SetReadDeadline(time.Time{})
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError

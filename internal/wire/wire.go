@@ -125,6 +125,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.observe(r.Context(), x.event)
 		}
 	}()
+	limitBody(w, r, h.bodyTime)
 	out, err := h.answer(x)
 	if err == nil {
 		err = x.succeed(h, out)
