@@ -72,7 +72,7 @@ func (s *Service) CreateComponent(ctx context.Context, in *api.CreateComponentIn
 			return nil, err
 		}
 		shape.Arn = ptr(a.String())
-		if err := s.add(tx, r, a, store.Resource{Status: string(api.ComponentStatusActive), Digest: digest, Content: data}, shape); err != nil {
+		if err := s.add(tx, r, a, store.Resource{Digest: digest, Content: data}, shape); err != nil {
 			return nil, err
 		}
 		return &api.CreateComponentOutput{ClientToken: in.ClientToken, ComponentBuildVersionArn: shape.Arn, LatestVersionReferences: latest(a)}, nil

@@ -77,7 +77,7 @@ var (
 	countVersion = define(`SELECT COUNT(*) FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ?`)
 	addCount     = define(`INSERT INTO resource_count (kind, account, region, n) VALUES (?, ?, ?, ?) ON CONFLICT (kind, account, region) DO UPDATE SET n = resource_count.n + excluded.n`)
 	selectCount  = define(`SELECT n FROM resource_count WHERE kind = ? AND account = ? AND region = ?`)
-	countStatus  = define(`SELECT COUNT(*) FROM resource WHERE kind = 'image' AND account = ? AND region = ? AND status = ?`)
+	countStatus  = define(`SELECT COUNT(*) FROM resource WHERE kind = 'image' AND account = ? AND region = ? AND status = ? AND status <> ''`)
 	nextBuild    = define(`INSERT INTO build_number (kind, account, region, name, major, minor, patch, n) VALUES (?, ?, ?, ?, ?, ?, ?, 1)
 		ON CONFLICT (kind, account, region, name, major, minor, patch) DO UPDATE SET n = build_number.n + 1 RETURNING n`)
 	selectDue = define(`SELECT ` + columns + ` FROM resource WHERE kind = ? AND due > 0 AND due <= ? ORDER BY due LIMIT ?`)

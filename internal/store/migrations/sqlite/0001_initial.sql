@@ -22,12 +22,15 @@ CREATE TABLE resource (
     content BLOB              -- the large part that lists leave out; last, so that they need not read past it
 ) STRICT;
 -- Each list of the API is a range of one of these, whatever the number of rows.
+-- The condition of a partial index must not compare a column with "=" that
+-- queries compare with a parameter: SQLite would then prepare these queries
+-- anew for every execution, to see whether the parameter implies the condition.
 CREATE UNIQUE INDEX resource_version ON resource (kind, account, region, name, major, minor, patch, build);
 CREATE INDEX resource_latest ON resource (kind, account, region, name, major, minor, patch) WHERE latest = 1;
 CREATE INDEX resource_newest ON resource (kind, account, region, name) WHERE newest = 1;
 CREATE INDEX resource_parent ON resource (parent, id) WHERE parent <> '';
 CREATE INDEX resource_due ON resource (kind, due) WHERE due > 0;
-CREATE INDEX resource_status ON resource (account, region, status) WHERE kind = 'image';
+CREATE INDEX resource_status ON resource (kind, account, region, status) WHERE status <> '';
 
 -- How many versions an account has of a kind in a region, for the quotas.
 CREATE TABLE resource_count (
