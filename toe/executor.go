@@ -11,18 +11,20 @@ import (
 // executor runs documents: those of a run, or the one of an ExecuteDocument
 // step within it.
 type executor struct {
-	o       *Options
-	docs    []*loaded
-	id      string
-	start   time.Time
-	scope   string // "" for the run itself
-	dir     string
-	env     []string
-	temp    string
-	logs    *logFolder
-	journal *journal
-	chain   *chain
-	detail  *Detail
+	o     *Options
+	docs  []*loaded
+	id    string
+	start time.Time
+	scope string // "" for the run itself
+	// ancestors are the documents that this one is nested in, from the top.
+	ancestors []string
+	dir       string
+	env       []string
+	temp      string
+	logs      *logFolder
+	journal   *journal
+	chain     *chain
+	detail    *Detail
 
 	counts        Summary // the counters only
 	failure       *Failure

@@ -27,6 +27,7 @@ type running struct {
 
 	attempt int
 	last    attempted // of the last attempt
+	details []*Detail // of nested documents, of all attempts and iterations
 }
 
 // attempted is what one attempt did.
@@ -193,14 +194,15 @@ func (r *running) invoke(ctx context.Context, it *iteration) (a attempted) {
 		return a
 	}
 	a.shown, a.texts = in.shown, in.texts
-	host, finish := r.host(ctx)
+	host, finish := r.host()
+	host.Document = r.nested(it)
 	a.Result, a.err = r.at.step.module.Run(ctx, host, in.inputs)
 	finish()
 	return a
 }
 
 // host is what the module acts on; finish ends its streams.
-func (r *running) host(ctx context.Context) (h *action.Host, finish func()) {
+func (r *running) host() (h *action.Host, finish func()) {
 	x := r.x
 	out := &stream{logs: x.logs, prefix: "Stdout: ", emit: r.emitter("stdout"), quiet: r.quiet}
 	errs := &stream{logs: x.logs, prefix: "CmdExecution: Stderr: ", emit: r.emitter("stderr"), quiet: r.quiet}
@@ -248,6 +250,7 @@ func (r *running) suspend() error {
 // show fills in what the last attempt took and gave, unless that is secret.
 func (r *running) show() {
 	r.result.ExitCode = r.last.ExitCode
+	r.result.DetailedOutput = r.details
 	if loop := r.at.step.Loop; loop != nil {
 		r.result.Loop = &LoopResult{Name: loop.Name, Iterations: r.last.begun}
 	}

@@ -55,3 +55,22 @@ func (o ownership) apply(path string) error {
 	}
 	return os.Chown(path, o.uid, o.gid)
 }
+
+// applyToLink changes a link itself, not what it points to.
+func (o ownership) applyToLink(path string) error { return os.Lchown(path, o.uid, o.gid) }
+
+// lookupOwner reads the inputs of the modules that set owners. Without a group,
+// the user's own one is taken; a bare number has none.
+func lookupOwner(e Entry) (ownership, error) {
+	group := e.String("group")
+	if group == "" {
+		u, err := user.Lookup(e.String("owner"))
+		if err != nil {
+			u, err = user.LookupId(e.String("owner"))
+		}
+		if err == nil {
+			group = u.Gid
+		}
+	}
+	return lookupOwnership(e.String("owner"), group)
+}

@@ -12,3 +12,9 @@ func lookupOwnership(owner, group string) (ownership, error) {
 }
 
 func (ownership) apply(string) error { return nil }
+
+func (ownership) applyToLink(string) error { return nil }
+
+func lookupOwner(e Entry) (ownership, error) {
+	return lookupOwnership(e.String("owner"), e.String("group"))
+}

@@ -81,6 +81,7 @@ var modules = []Module{
 			{Name: "parameters", Type: Pairs},
 		},
 		Outputs: []string{"executedStepCount", "executionId", "failedStepCount", "failureMessage", "ignoredFailedStepCount", "logUrl", "status"},
+		run:     runExecuteDocument,
 	},
 	{
 		Name: "ExecutePowerShell", Platforms: windows,
@@ -118,7 +119,7 @@ var modules = []Module{
 		Name: "CopyFile", Platforms: everywhere, Shape: List,
 		Fields: []Field{wildSource, destination, overwrite}, run: each(copyFiles),
 	},
-	{Name: "CopyFolder", Platforms: everywhere, Shape: List, Fields: []Field{wildSource, destination, overwrite}},
+	{Name: "CopyFolder", Platforms: everywhere, Shape: List, Fields: []Field{wildSource, destination, overwrite}, run: each(copyFolders)},
 	{
 		Name: "CreateFile", Platforms: everywhere, Shape: List,
 		Fields: []Field{pathField, {Name: "content"}, encodingField, owner, group, permissions, overwrite}, run: each(createFile),
@@ -130,6 +131,7 @@ var modules = []Module{
 	{
 		Name: "CreateSymlink", Platforms: notWindows, Shape: List,
 		Fields: []Field{pathField, {Name: "target", Required: true, NotEmpty: true}, {Name: "force", Type: Bool, Default: "false"}},
+		run:    each(createSymlink),
 	},
 	{
 		Name: "DeleteFile", Platforms: everywhere, Shape: List,
@@ -138,24 +140,26 @@ var modules = []Module{
 	{
 		Name: "DeleteFolder", Platforms: everywhere, Shape: List,
 		Fields: []Field{pathField, {Name: "force", Type: Bool, Default: "false"}},
+		run:    each(deleteFolder),
 	},
 	{
 		Name: "ListFiles", Platforms: everywhere, Shape: List,
 		Fields:  []Field{pathField, {Name: "fileNamePattern"}, {Name: "recursive", Type: Bool, Default: "false"}},
 		Outputs: []string{"files"},
+		run:     each(listFiles),
 	},
-	{Name: "MoveFile", Platforms: everywhere, Shape: List, Fields: []Field{wildSource, destination, overwrite}},
-	{Name: "MoveFolder", Platforms: everywhere, Shape: List, Fields: []Field{wildSource, destination, overwrite}},
+	{Name: "MoveFile", Platforms: everywhere, Shape: List, Fields: []Field{wildSource, destination, overwrite}, run: each(moveFiles)},
+	{Name: "MoveFolder", Platforms: everywhere, Shape: List, Fields: []Field{wildSource, destination, overwrite}, run: each(moveFolders)},
 	{
 		Name: "ReadFile", Platforms: everywhere, Shape: List,
 		Fields:  []Field{pathField, encodingField, {Name: "printFileContent", Type: Bool, Default: "false"}},
 		Outputs: []string{"content"}, run: each(readFile),
 	},
-	{Name: "SetFileEncoding", Platforms: everywhere, Shape: List, Fields: []Field{pathField, encodingField}},
-	{Name: "SetFileOwner", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(owner), group}},
-	{Name: "SetFolderOwner", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(owner), group, recursive}},
-	{Name: "SetFilePermissions", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(permissions)}},
-	{Name: "SetFolderPermissions", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(permissions), recursive}},
+	{Name: "SetFileEncoding", Platforms: everywhere, Shape: List, Fields: []Field{pathField, encodingField}, run: each(setFileEncoding)},
+	{Name: "SetFileOwner", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(owner), group}, run: each(setFileOwner)},
+	{Name: "SetFolderOwner", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(owner), group, recursive}, run: each(setFolderOwner)},
+	{Name: "SetFilePermissions", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(permissions)}, run: each(setFilePermissions)},
+	{Name: "SetFolderPermissions", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(permissions), recursive}, run: each(setFolderPermissions)},
 
 	// Software installation.
 	{Name: "InstallMSI", Platforms: windows, Fields: msiFields, Outputs: msiOutputs},
@@ -178,5 +182,6 @@ var modules = []Module{
 	{
 		Name: "UpdateOS", Platforms: notDarwin, Optional: true,
 		Fields: []Field{{Name: "include", Type: Strings}, {Name: "exclude", Type: Strings}},
+		run:    runUpdateOS,
 	},
 }

@@ -1,0 +1,145 @@
+package toe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/goldsmith-build/goldsmith/toe/action"
+)
+
+// MaxNesting is how deep documents may run documents below the top one.
+const MaxNesting = 3
+
+// nested runs a document within a step of this one (ExecuteDocument). It has
+// its own parameters, references and counters, and the run's logs and state.
+func (r *running) nested(it *iteration) func(context.Context, action.DocumentCall) (action.Result, error) {
+	return func(ctx context.Context, call action.DocumentCall) (action.Result, error) {
+		child, err := r.x.child(r.at, it, call)
+		if err != nil {
+			return action.Result{}, err
+		}
+		outcome := child.documents(ctx)
+		result := action.Result{Outputs: []action.Output{child.output()}, StderrTail: child.failureStderr}
+		child.detail.Status, child.detail.EndTime = StatusSuccess, Timestamp{time.Now()}
+		if outcome == suspend {
+			child.detail.Status = StatusRebooting
+			result.Reboot, result.Delay = action.RebootAgain, child.delay
+		} else if child.failure != nil {
+			child.detail.Status, child.detail.FailureMessage = child.failedStatus(), child.counts.FailureMessage
+		}
+		r.details = append(r.details, child.detail)
+		switch {
+		case outcome == suspend:
+			return result, nil
+		case child.failure != nil:
+			f := child.failure
+			return result, fmt.Errorf("%s Step %s in phase %s: %s", child.counts.FailureMessage, f.Step, f.Phase, f.ErrorMessage)
+		case ctx.Err() != nil:
+			return result, ctx.Err()
+		}
+		return result, nil
+	}
+}
+
+// child makes the executor of a nested document.
+func (x *executor) child(at *place, it *iteration, call action.DocumentCall) (*executor, error) {
+	if len(x.ancestors) >= MaxNesting {
+		return nil, fmt.Errorf("documents are nested more than %d levels deep", MaxNesting)
+	}
+	path, err := x.locate(at, call.Location)
+	if err != nil {
+		return nil, err
+	}
+	ancestors := append(slices.Clone(x.ancestors), identity(at.doc.source.Path))
+	if slices.Contains(ancestors, identity(path)) {
+		return nil, fmt.Errorf("the document %s would run itself", call.Location)
+	}
+	o := *x.o
+	o.Phases, o.Parameters = nil, map[string]string{}
+	for _, name := range strings.Split(call.Phases, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			o.Phases = append(o.Phases, name)
+		}
+	}
+	for _, p := range call.Parameters {
+		o.Parameters[p.Name] = p.Value
+	}
+	doc, problems := load(Source{Path: path}, &o)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("the document %s is not valid:\n%w", call.Location, err)
+	}
+	scope := fmt.Sprintf("%s%d/%s/%s", x.scope, at.document, at.phase.Name, at.step.Name)
+	if it != nil {
+		scope += "#" + strconv.Itoa(it.index)
+	}
+	c := *x
+	c.o, c.docs, c.scope, c.ancestors = &o, []*loaded{doc}, scope+"/", ancestors
+	// The same id after a restart.
+	c.id = uuid.NewSHA1(uuid.NameSpaceOID, []byte(x.id+"/"+c.scope)).String()
+	c.chain = newChain(1)
+	c.detail = &Detail{ExecutionID: c.id, StartTime: Timestamp{time.Now()}}
+	c.counts, c.failure, c.failureStderr, c.timedOut, c.delay = Summary{}, nil, "", false, 0
+	return &c, nil
+}
+
+// locate finds a nested document: relative to the working folder, else beside
+// the document that asks for it.
+func (x *executor) locate(at *place, location string) (string, error) {
+	if strings.HasPrefix(location, "s3://") || strings.HasPrefix(location, "arn:") {
+		return "", fmt.Errorf("this build of toe cannot fetch the document %s; give a path", location)
+	}
+	if filepath.IsAbs(location) {
+		return location, nil
+	}
+	path := filepath.Join(x.dir, location)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && at.doc.source.Path != "" {
+		if beside := filepath.Join(filepath.Dir(identity(at.doc.source.Path)), location); fileExists(beside) {
+			return beside, nil
+		}
+	}
+	return path, nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// identity names a document's file by its real path, so that a cycle through
+// links is found. The paths of the run's own documents start at the process's
+// working folder, those of nested ones are absolute.
+func identity(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// output is what later steps can refer to of a nested run.
+func (x *executor) output() action.Output {
+	status := StatusSuccess
+	if x.failure != nil {
+		status = x.failedStatus()
+	}
+	return action.Output{
+		"executionId":            x.id,
+		"status":                 status,
+		"executedStepCount":      strconv.Itoa(x.counts.ExecutedStepCount),
+		"failedStepCount":        strconv.Itoa(x.counts.FailedStepCount),
+		"ignoredFailedStepCount": strconv.Itoa(x.counts.IgnoredFailedStepCount),
+		"failureMessage":         x.counts.FailureMessage,
+		"logUrl":                 "",
+	}
+}
