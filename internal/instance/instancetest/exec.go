@@ -292,8 +292,8 @@ func (zeros) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// digest is the SHA-256 of a file.
-func digest(t testing.TB, name string) [32]byte {
+// Digest is the SHA-256 of a file.
+func Digest(t testing.TB, name string) [32]byte {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {

@@ -125,7 +125,7 @@ func (h Harness) reboot(t *testing.T, i instance.Instance) {
 // afterStop looks at the volume of a stopped instance.
 func (h Harness) afterStop(t *testing.T, spec instance.Spec, before [32]byte) {
 	if h.Overlay {
-		if digest(t, spec.Volume) != before {
+		if Digest(t, spec.Volume) != before {
 			t.Error("the volume was written although it was to be an overlay's base")
 		}
 		return

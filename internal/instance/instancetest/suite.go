@@ -80,7 +80,7 @@ func Suite(t *testing.T, h Harness) {
 // life is the tests on one instance, from launch to stop.
 func (h Harness) life(t *testing.T) {
 	spec := h.Spec(t)
-	before := digest(t, spec.Volume)
+	before := Digest(t, spec.Volume)
 	i := h.Launch(t, spec)
 	if got := i.ID(); got != spec.ID {
 		t.Errorf("ID = %q, want %q", got, spec.ID)

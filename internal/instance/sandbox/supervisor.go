@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
+	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 )
 
 // supervisorName is the helper's name in the process list.

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 )
 
 // Sweep is instance.Kind's Sweep. The kernel has removed processes, mounts and

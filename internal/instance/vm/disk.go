@@ -158,6 +158,9 @@ func needsRecovery(disk string, offset int64) bool {
 
 func (k *Kind) injectOffline(ctx context.Context, disk string, offset int64, dir string) error {
 	var script strings.Builder
+	// Names may be there from an instance that was killed, and debugfs would
+	// make a second inode that nothing leads to.
+	script.WriteString(removal())
 	fmt.Fprintf(&script, "mkdir /%s\n", wantsDir) // says so if it is there already
 	for name, content := range units() {
 		host := filepath.Join(dir, name)
@@ -188,6 +191,15 @@ func (k *Kind) injectOffline(ctx context.Context, disk string, offset int64, dir
 	return nil
 }
 
+// removal is the script of debugfs that takes the units out.
+func removal() string {
+	script := fmt.Sprintf("rm /%s/%s\n", wantsDir, guest.UnitName)
+	for name := range units() {
+		script += fmt.Sprintf("rm /%s/%s\n", unitDir, name)
+	}
+	return script
+}
+
 // eject takes out again what inject put in, and syncs the disk.
 func (k *Kind) eject(ctx context.Context, disk string) error {
 	root, err := rootOf(disk)
@@ -195,12 +207,7 @@ func (k *Kind) eject(ctx context.Context, disk string) error {
 		return err
 	}
 	if k.found.debugfs != "" && root.Filesystem == "ext4" && !needsRecovery(disk, root.Offset) {
-		var script strings.Builder
-		fmt.Fprintf(&script, "rm /%s/%s\n", wantsDir, guest.UnitName)
-		for name := range units() {
-			fmt.Fprintf(&script, "rm /%s/%s\n", unitDir, name)
-		}
-		_, err = k.debugfs(ctx, disk, root.Offset, script.String())
+		_, err = k.debugfs(ctx, disk, root.Offset, removal())
 	} else {
 		err = ejectMounted(disk, root)
 	}

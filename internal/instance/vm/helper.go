@@ -19,6 +19,7 @@ func init() { lifeline.Helper(keeperName, keep) }
 type errand struct {
 	Argv       []string
 	Files      int      // how many of the keeper's files are QEMU's, from FirstFile+1 up
+	Passt      []string // command line of the network's process, nil for none
 	CgroupJoin []string // cgroup.procs files for the keeper and QEMU
 	CgroupV2   string   // folder of a control group for QEMU alone
 	UID        int      // who QEMU runs as; 0: as the keeper
@@ -68,6 +69,14 @@ func (e errand) start() (*exec.Cmd, error) {
 	for i := range e.Files {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(lifeline.FirstFile+1+i), "file"))
 	}
+	if len(e.Passt) > 0 {
+		network, err := e.startNetwork()
+		if err != nil {
+			return nil, err
+		}
+		defer network.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, network)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if e.UID != 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(e.UID), Gid: uint32(e.GID)}
@@ -84,4 +93,28 @@ func (e errand) start() (*exec.Cmd, error) {
 		return nil, fmt.Errorf("starting %s: %w", strings.Join(e.Argv[:1], ""), err)
 	}
 	return cmd, nil
+}
+
+// startNetwork starts passt and gives QEMU's end of its socket. It ends when
+// that is closed.
+func (e errand) startNetwork() (*os.File, error) {
+	ours, theirs, err := lifeline.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	cmd := exec.Command(e.Passt[0], e.Passt[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("starting passt: %w", err)
+	}
+	go func() {
+		if err := cmd.Wait(); err != nil {
+			fmt.Fprintln(os.Stderr, "passt:", err)
+		}
+	}()
+	return ours, nil
 }

@@ -9,10 +9,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 	"github.com/goldsmith-build/goldsmith/internal/disk/partition"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
-	"github.com/goldsmith-build/goldsmith/internal/disk/loop"
 )
 
 // injectorName is the helper that mounts a disk to change the agent's units.

@@ -58,6 +58,7 @@ type abilities struct {
 	version     string // "7.2.22"
 	kvm         bool
 	debugfs     string
+	passt       string    // "" for QEMU's own user-mode network
 	uefi        *firmware // nil: BIOS only
 	hierarchies []cgroup.Hierarchy
 }
@@ -107,6 +108,13 @@ func (k *Kind) look(ctx context.Context) instance.Report {
 	} else {
 		how = append(how, "BIOS and UEFI")
 	}
+	if k.found.passt, err = guest.Tool("passt"); err == nil && streams(k.found.version) {
+		how = append(how, "network by passt")
+	} else {
+		k.found.passt = ""
+		how = append(how, "QEMU's user-mode network, by which guests reach the host's loopback at "+gateway)
+		better = append(better, "install passt, and QEMU 7.2 or later, to keep guests from the host's loopback")
+	}
 	if found, err := cgroup.Hierarchies(); err == nil && os.Geteuid() == 0 {
 		if err := cgroup.Try(found); err == nil {
 			k.found.hierarchies = found
@@ -124,6 +132,14 @@ func versionOf(s string) string {
 		return m[1]
 	}
 	return "of unknown version"
+}
+
+// streams tells whether a version of QEMU can take its network from a socket,
+// which came with 7.2.
+func streams(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return err == nil && (major > 7 || major == 7 && minor >= 2)
 }
 
 var idPattern = regexp.MustCompile(`^i-[0-9a-f]{17}$`)

@@ -207,6 +207,7 @@ func (m *machine) start() (err error) {
 	uid, gid := unprivileged(m.kind.found.kvm)
 	_ = m.line.Send(errand{ // if the keeper is gone already, follow tells why
 		Argv: arguments(m.spec, m.kind.found), Files: len(files) - 1,
+		Passt:      passtArguments(m.spec, m.kind.found),
 		CgroupJoin: m.groups.Join, CgroupV2: m.groups.Leaf, UID: uid, GID: gid,
 	})
 	return nil
