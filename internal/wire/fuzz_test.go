@@ -4,15 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/wire"
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 	"github.com/goldsmith-build/goldsmith/internal/wire/wiretest"
@@ -147,22 +144,4 @@ func FuzzCanonicalRequest(f *testing.F) {
 		}
 		t.Fatalf("%d %s %s\n%s", a.Status, a.Code, a.Message, got.RequestURI)
 	})
-}
-
-// BenchmarkRequest is a signed CreateComponent through the whole Handler, on
-// one goroutine, without the network.
-func BenchmarkRequest(b *testing.B) {
-	h := handler(b, wire.Config{}, imagebuilder.Serve(accepting{}))
-	body := []byte(`{"name":"web","semanticVersion":"1.0.0","platform":"Linux","clientToken":"0f5c29fb-aa51-4203-a171-2e52d4f670c5","data":"` +
-		strings.Repeat("schemaVersion: 1.0\\n", 50) + `","tags":{"team":"web"}}`)
-	r := sent(b, wiretest.Request(b, "imagebuilder", "PUT", "http://127.0.0.1/CreateComponent", nil, body))
-	b.ReportAllocs()
-	for b.Loop() {
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != 200 {
-			b.Fatalf("%d %s", w.Code, w.Body)
-		}
-	}
 }

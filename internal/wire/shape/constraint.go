@@ -56,6 +56,14 @@ type Pattern struct {
 // Match reports whether the whole of s matches. The expression is compiled at
 // the first use: a program that only prints its help pays nothing for it.
 func (p *Pattern) Match(s string) bool {
+	// The pattern of every inline document, which has up to 16,000 characters:
+	// searching a byte is a hundred times faster than an automaton.
+	switch p.Source {
+	case `[^\x00]+`:
+		return s != "" && strings.IndexByte(s, 0) < 0
+	case `[^\x00]*`:
+		return strings.IndexByte(s, 0) < 0
+	}
 	p.once.Do(func() { p.re = regexp.MustCompile(`^(?:` + cmp.Or(p.Expr, p.Source) + `)$`) })
 	if p.NotPrefix != "" && strings.HasPrefix(s, p.NotPrefix) {
 		return false

@@ -83,6 +83,19 @@ func FuzzTime(f *testing.F) {
 	})
 }
 
+// Patterns that are not given to the automaton mean the same without it.
+func TestShortcutsAreNoShortcuts(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{`[^\x00]+`, `[^\x00]*`} {
+		short, long := &shape.Pattern{Source: source}, &shape.Pattern{Source: source + " ", Expr: source}
+		for _, s := range []string{"", "a", "a\nb", "\x00", "a\x00", "\x00a", "a\x00b", "é\U0001f600", "\xff"} {
+			if got, want := short.Match(s), long.Match(s); got != want {
+				t.Errorf("%s on %q: %v, want %v", source, s, got, want)
+			}
+		}
+	}
+}
+
 // A client can make values and map keys as long as it likes; messages stay
 // short, and valid text.
 func TestMessagesStayShort(t *testing.T) {
