@@ -10,6 +10,8 @@
 // What a failure can take:
 //   - A process that dies (kill -9, panic, out of memory) loses nothing that
 //     Write returned nil for, and leaves nothing of a Write that it was in.
+//   - Writes that wait for each other are committed together; one that fails takes
+//     back its own changes only.
 //   - A power cut or a kernel crash never damages the file, and can take only
 //     the writes of about the last SyncInterval, the newest first. Sync makes
 //     everything up to now safe from that as well.

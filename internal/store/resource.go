@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -33,6 +34,11 @@ func (v Version) Matches(pattern Version) bool {
 	return match(v.Major, pattern.Major) && match(v.Minor, pattern.Minor) && match(v.Patch, pattern.Patch) && match(v.Build, pattern.Build)
 }
 
+// Less reports whether v is an older version, or an older build, than w.
+func (v Version) Less(w Version) bool {
+	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch), cmp.Compare(v.Build, w.Build)) < 0
+}
+
 // Resource is a resource of the API.
 type Resource struct {
 	Key
@@ -57,7 +63,7 @@ const (
 
 var (
 	insertResource = define(`INSERT INTO resource (kind, account, region, name, major, minor, patch, build, latest, newest, arn, status, parent, digest, created, updated, due, doc, content)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	updateResource = define(`UPDATE resource SET status = ?, parent = ?, digest = ?, updated = ?, due = ?, doc = ? WHERE arn = ?`)
 	deleteResource = define(`DELETE FROM resource WHERE arn = ?`)
 	selectResource = define(`SELECT ` + columns + `, content FROM resource WHERE arn = ?`)
@@ -69,10 +75,13 @@ var (
 		WHERE ` + byName + ` AND major BETWEEN ? AND ? AND minor BETWEEN ? AND ? AND patch BETWEEN ? AND ? AND build BETWEEN ? AND ? AND status = ?
 		ORDER BY major DESC, minor DESC, patch DESC, build DESC LIMIT 1`)
 
-	clearLatest = define(`UPDATE resource SET latest = 0 WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1`)
-	setLatest   = define(`UPDATE resource SET latest = 1 WHERE id = (SELECT id FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? ORDER BY build DESC LIMIT 1)`)
-	clearNewest = define(`UPDATE resource SET newest = 0 WHERE ` + byName + ` AND newest = 1`)
-	setNewest   = define(`UPDATE resource SET newest = 1 WHERE id = (SELECT id FROM resource WHERE ` + byName + ` ORDER BY major DESC, minor DESC, patch DESC, build DESC LIMIT 1)`)
+	// The flags say which rows the lists of versions and of names have.
+	selectLatest = define(`SELECT major, minor, patch, build FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1`)
+	selectNewest = define(`SELECT major, minor, patch, build FROM resource WHERE ` + byName + ` AND newest = 1`)
+	clearLatest  = define(`UPDATE resource SET latest = 0 WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1`)
+	setLatest    = define(`UPDATE resource SET latest = 1 WHERE id = (SELECT id FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? ORDER BY build DESC LIMIT 1)`)
+	clearNewest  = define(`UPDATE resource SET newest = 0 WHERE ` + byName + ` AND newest = 1`)
+	setNewest    = define(`UPDATE resource SET newest = 1 WHERE id = (SELECT id FROM resource WHERE ` + byName + ` ORDER BY major DESC, minor DESC, patch DESC, build DESC LIMIT 1)`)
 
 	countVersion = define(`SELECT COUNT(*) FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ?`)
 	addCount     = define(`INSERT INTO resource_count (kind, account, region, n) VALUES (?, ?, ?, ?) ON CONFLICT (kind, account, region) DO UPDATE SET n = resource_count.n + excluded.n`)
@@ -107,12 +116,41 @@ func (k Key) args(more ...any) []any {
 // Insert adds a resource; ErrExists if its ARN or its name and version are
 // taken.
 func (tx *Tx) Insert(r Resource) error {
-	v := r.Version
-	args := r.args(v.Major, v.Minor, v.Patch, v.Build, r.ARN, r.Status, r.Parent, r.Digest, millis(r.Created), millis(r.Updated), millis(r.Due), r.Doc, r.Content)
-	if _, err := tx.exec(insertResource, args...); err != nil {
-		return failed("inserting "+r.ARN, err)
+	doing, v := "inserting "+r.ARN, r.Version
+	before, versionExists, err := one(tx, doing, selectLatest, scanVersion, r.args(v.Major, v.Minor, v.Patch)...)
+	if err != nil {
+		return err
 	}
-	return tx.recount(r.Key, v, 1)
+	top, nameExists, err := one(tx, doing, selectNewest, scanVersion, r.args()...)
+	if err != nil {
+		return err
+	}
+	latest, newest := !versionExists || before.Less(v), !nameExists || top.Less(v)
+	if latest && versionExists {
+		if _, err := tx.exec(clearLatest, r.args(v.Major, v.Minor, v.Patch)...); err != nil {
+			return failed(doing, err)
+		}
+	}
+	if newest && nameExists {
+		if _, err := tx.exec(clearNewest, r.args()...); err != nil {
+			return failed(doing, err)
+		}
+	}
+	args := r.args(v.Major, v.Minor, v.Patch, v.Build, latest, newest, r.ARN, r.Status, r.Parent, r.Digest, millis(r.Created), millis(r.Updated), millis(r.Due), r.Doc, r.Content)
+	if _, err := tx.exec(insertResource, args...); err != nil {
+		return failed(doing, err)
+	}
+	if versionExists {
+		return nil
+	}
+	if _, err := tx.exec(addCount, string(r.Kind), r.Account, r.Region, 1); err != nil {
+		return failed(doing, err)
+	}
+	return nil
+}
+
+func scanVersion(r row) (v Version, err error) {
+	return v, r.Scan(&v.Major, &v.Minor, &v.Patch, &v.Build)
 }
 
 // Update replaces the status, parent, digest, times and document of the
@@ -142,32 +180,19 @@ func (tx *Tx) Delete(arn string) error {
 	if _, err := tx.exec(deleteResource, arn); err != nil {
 		return failed("deleting "+arn, err)
 	}
-	return tx.recount(r.Key, r.Version, -1)
-}
-
-// recount keeps the flags and counters true after a build of a version came
-// (+1) or went (-1).
-func (tx *Tx) recount(k Key, v Version, change int64) error {
-	doing := fmt.Sprintf("counting the versions of %s %s", k.Kind, k.Name)
-	version := k.args(v.Major, v.Minor, v.Patch)
-	for _, step := range []struct {
-		st   statement
-		args []any
-	}{{clearLatest, version}, {setLatest, version}, {clearNewest, k.args()}, {setNewest, k.args()}} {
-		if _, err := tx.exec(step.st, step.args...); err != nil {
-			return failed(doing, err)
-		}
+	version := r.args(r.Version.Major, r.Version.Minor, r.Version.Patch)
+	if _, err := tx.exec(setLatest, version...); err != nil {
+		return failed("deleting "+arn, err)
 	}
-	builds, _, err := one(tx, doing, countVersion, scanInt, version...)
-	if err != nil {
+	if _, err := tx.exec(setNewest, r.args()...); err != nil {
+		return failed("deleting "+arn, err)
+	}
+	_, more, err := one(tx, "deleting "+arn, selectLatest, scanVersion, version...)
+	if err != nil || more {
 		return err
 	}
-	firstCame, lastWent := change > 0 && builds == 1, change < 0 && builds == 0
-	if !firstCame && !lastWent {
-		return nil
-	}
-	if _, err := tx.exec(addCount, string(k.Kind), k.Account, k.Region, change); err != nil {
-		return failed(doing, err)
+	if _, err := tx.exec(addCount, string(r.Kind), r.Account, r.Region, -1); err != nil {
+		return failed("deleting "+arn, err)
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ var (
 	// ErrNotFound says that a row to be changed is not there.
 	ErrNotFound = errors.New("no such row")
 
+	// ErrClosed says that the store was closed.
+	ErrClosed = errors.New("the database is closed")
+
 	// ErrNoSpace says that the disk under the database is full; nothing changed.
 	ErrNoSpace = errors.New("no space left on the device of the database")
 )
@@ -38,15 +41,17 @@ type Store struct {
 	path    string
 	writer  *sql.DB // one connection: SQLite has one writer, and a queue in Go beats its busy loop
 	readers *sql.DB
-	write   prepared
+	stmts   prepared // of the writer
 	read    prepared
+
+	writes chan *write
 
 	walMu   sync.Mutex
 	wal     *os.File // SQLite locks the database file, never this one, so that it may be opened beside it
 	dirty   atomic.Bool
 	syncErr atomic.Pointer[error]
 	done    chan struct{}
-	flusher sync.WaitGroup
+	workers sync.WaitGroup
 	closing sync.Once
 }
 
@@ -58,13 +63,13 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
-	s := &Store{path: path, done: make(chan struct{})}
+	s := &Store{path: path, done: make(chan struct{}), writes: make(chan *write)}
 	if err := s.open(ctx); err != nil {
 		s.closePools()
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	s.flusher.Add(1)
-	go s.flush()
+	s.workers.Go(s.flush)
+	s.workers.Go(s.writeAll)
 	return s, nil
 }
 
@@ -87,7 +92,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.readers.SetMaxOpenConns(pool)
 	s.readers.SetMaxIdleConns(pool)
-	if s.write, err = prepare(ctx, s.writer); err != nil {
+	if s.stmts, err = prepare(ctx, s.writer); err != nil {
 		return err
 	}
 	if s.read, err = prepare(ctx, s.readers); err != nil {
@@ -128,54 +133,21 @@ func (s *Store) DB() *sql.DB { return s.writer }
 func (s *Store) Path() string { return s.path }
 
 // Read runs fn on a snapshot of the rows, which does not change while fn runs,
-// whatever is written meanwhile.
+// whatever is written meanwhile. fn must be quick: the log cannot be shortened
+// past a snapshot that is in use.
 func (s *Store) Read(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.readers, s.read, true, fn)
-}
-
-// Write runs fn in a transaction, alone: all that fn did is kept if it returns
-// nil, and nothing if it returns an error or panics. fn must be quick, must not
-// wait for anything but the database, and must not call Write or Read, because
-// every other writer waits for it.
-func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
-	err := s.run(ctx, s.writer, s.write, false, fn)
-	if err == nil {
-		s.dirty.Store(true)
-	}
-	return err
-}
-
-// run waits for a connection for as long as ctx lives; a transaction that has
-// begun is short, and is not torn when its caller goes away.
-func (s *Store) run(ctx context.Context, pool *sql.DB, stmts prepared, readOnly bool, fn func(*Tx) error) (err error) {
-	conn, err := pool.Conn(ctx)
+	conn, err := s.readers.Conn(ctx)
 	if err != nil {
 		return failed("waiting for the database", err)
 	}
 	defer conn.Close()
 	steady := context.WithoutCancel(ctx)
-	sqlTx, err := conn.BeginTx(steady, &sql.TxOptions{ReadOnly: readOnly})
+	sqlTx, err := conn.BeginTx(steady, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return failed("beginning a transaction", err)
+		return failed("beginning to read", err)
 	}
-	ended := false
-	defer func() {
-		if !ended {
-			_ = sqlTx.Rollback() // fn's error or panic says what happened
-		}
-	}()
-	if err := fn(&Tx{ctx: steady, sql: sqlTx, stmts: stmts}); err != nil {
-		return err
-	}
-	if readOnly {
-		return nil
-	}
-	ended = true
-	if err := sqlTx.Commit(); err != nil {
-		_ = sqlTx.Rollback()
-		return failed("committing", err)
-	}
-	return nil
+	defer sqlTx.Rollback() //nolint:errcheck // there is nothing to keep
+	return fn(&Tx{ctx: steady, sql: sqlTx, stmts: s.read})
 }
 
 // Ping reports whether the database answers and its last sync succeeded.
@@ -211,7 +183,6 @@ func (s *Store) Sync() error {
 // flush syncs the log soon after writes, so that a commit need not wait for the
 // disk and a power cut can still take only the last moment.
 func (s *Store) flush() {
-	defer s.flusher.Done()
 	tick := time.NewTicker(SyncInterval)
 	defer tick.Stop()
 	for {
@@ -226,13 +197,13 @@ func (s *Store) flush() {
 	}
 }
 
-// Close ends the store: no transaction may be running. The file is complete
+// Close ends the store. Writes that were not begun give ErrClosed. The file is complete
 // afterwards, without a log beside it.
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
 		close(s.done)
-		s.flusher.Wait()
+		s.workers.Wait()
 		err = errors.Join(s.Sync(), s.closePools())
 	})
 	return err
@@ -240,7 +211,7 @@ func (s *Store) Close() error {
 
 func (s *Store) closePools() error {
 	var errs []error
-	for _, stmts := range []prepared{s.read, s.write} {
+	for _, stmts := range []prepared{s.read, s.stmts} {
 		for _, stmt := range stmts {
 			errs = append(errs, stmt.Close())
 		}

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -232,6 +234,94 @@ func TestWaitingForTheWriterEndsWithItsContext(t *testing.T) {
 	})
 	if err != nil {
 		t.Errorf("a Write whose caller went away: %v", err)
+	}
+}
+
+func TestCloseEndsWaitingWrites(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	var group sync.WaitGroup
+	var kept atomic.Int64
+	begun := make(chan struct{}, 100)
+	for i := range int64(100) {
+		group.Go(func() {
+			begun <- struct{}{}
+			err := s.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(resource("n", i+1)) })
+			switch {
+			case err == nil:
+				kept.Add(1)
+			case !errors.Is(err, store.ErrClosed):
+				t.Errorf("Write while the store closes: %v", err)
+			}
+		})
+	}
+	<-begun
+	path := s.Path()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	group.Wait()
+	again, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	err = again.Read(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.List(store.Query{Kind: "component", Account: "123456789012", Region: "us-east-1", Limit: 1000})
+		if int64(len(rows)) != kept.Load() {
+			t.Errorf("%d rows, %d writes succeeded", len(rows), kept.Load())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// On a full disk SQLite gives up a whole transaction, and with it the writes
+// that were to be committed together: each of them has to fail, or be kept.
+func TestFullDiskTellsTheTruthToEveryWriter(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	defer s.Close()
+	var pages int64
+	if err := s.DB().QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.DB().ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+40)); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	results := make([]error, 80)
+	for i := range results {
+		group.Go(func() {
+			r := resource("n", int64(i+1))
+			r.Content = make([]byte, 10_000)
+			results[i] = s.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(r) })
+		})
+	}
+	group.Wait()
+	full := 0
+	err := s.Read(t.Context(), func(tx *store.Tx) error {
+		for i, result := range results {
+			_, there, err := tx.Resource(resource("n", int64(i+1)).ARN)
+			if err != nil {
+				return err
+			}
+			if there != (result == nil) {
+				t.Errorf("write %d answered %v, and its row is there: %v", i, result, there)
+			}
+			if errors.Is(result, store.ErrNoSpace) {
+				full++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if full == 0 {
+		t.Error("nobody was told of the full disk")
 	}
 }
 

@@ -40,6 +40,7 @@ func Suite(t *testing.T, open Opener) {
 		"Snapshots":            snapshots,
 		"WriteIsAllOrNothing":  writeIsAllOrNothing,
 		"ReadIsOneMoment":      readIsOneMoment,
+		"FailuresAreAlone":     failuresAreAlone,
 		"WritersTakeTurns":     writersTakeTurns,
 		"ReadersCannotWrite":   readersCannotWrite,
 		"HostileNamesAreNames": hostileNames,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -100,4 +101,53 @@ func hostileNames(t *testing.T, s *store.Store) {
 			return err
 		})
 	}
+}
+
+// failuresAreAlone has many writers of which some fail, in every way there is:
+// what the others did is kept, and of theirs nothing.
+func failuresAreAlone(t *testing.T, s *store.Store) {
+	const writers = 60
+	boom := errors.New("boom")
+	var group sync.WaitGroup
+	var want []string
+	for i := range writers {
+		good, bad := component(fmt.Sprintf("n%02d-good", i), 1, 0, 0, 1), component(fmt.Sprintf("n%02d-bad", i), 1, 0, 0, 1)
+		if i%3 == 0 {
+			want = append(want, good.ARN)
+		}
+		group.Go(func() {
+			defer func() {
+				if p := recover(); (p != nil) != (i%6 == 1) {
+					t.Errorf("writer %d: panic %v", i, p)
+				}
+			}()
+			err := s.Write(t.Context(), func(tx *store.Tx) error {
+				switch i % 6 {
+				case 0, 3:
+					return tx.Insert(good)
+				case 1:
+					_ = tx.Insert(bad)
+					panic("boom")
+				case 2:
+					return errors.Join(tx.Insert(bad), boom)
+				case 4:
+					return errors.Join(tx.Insert(bad), tx.Insert(bad)) // the second is a conflict
+				default:
+					_ = tx.Insert(bad)
+					runtime.Goexit()
+				}
+				return nil
+			})
+			if failed := i%6 == 2 || i%6 == 4; (err != nil) != failed {
+				t.Errorf("writer %d: %v", i, err)
+			}
+		})
+	}
+	group.Wait()
+	same(t, "rows", arns(list(t, s, store.Query{Limit: 1000})), want)
+	read(t, s, func(tx *store.Tx) error {
+		n, err := tx.Count("component", account, region)
+		same(t, "count", n, int64(len(want)))
+		return err
+	})
 }
