@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -31,6 +33,10 @@ func (s *supervisor) unmount() error {
 	if s.ResolvConf != "" {
 		removeEmpty(s.Root, "etc/resolv.conf")
 	}
+	// An unmount does not tell of writes that failed, a sync does.
+	if err := syncFilesystem(s.Root); err != nil {
+		return fmt.Errorf("writing the volume's file system: %w", err)
+	}
 	trim(s.Root)
 	if err := loop.Unmount(s.ScratchDir, s.scratchLoop, s.Scratch); err != nil {
 		return err
@@ -43,8 +49,37 @@ func (s *supervisor) unmount() error {
 		return fmt.Errorf("opening the volume: %w", err)
 	}
 	defer disk.Close()
+	if s.Filesystem == "ext4" {
+		if err := checkState(disk, s.Offset); err != nil {
+			return err
+		}
+	}
 	if err := disk.Sync(); err != nil {
 		return fmt.Errorf("writing the volume to the disk: %w", err)
+	}
+	return nil
+}
+
+// syncFilesystem writes what the kernel still holds of a file system.
+func syncFilesystem(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
+
+// checkState refuses an ext4 file system that the kernel found errors in while
+// it was mounted: s_state of its superblock.
+func checkState(disk *os.File, offset int64) error {
+	const found = 0x2
+	state := make([]byte, 2)
+	if _, err := disk.ReadAt(state, offset+1024+58); err != nil {
+		return fmt.Errorf("reading the volume's superblock: %w", err)
+	}
+	if binary.LittleEndian.Uint16(state)&found != 0 {
+		return errors.New("the volume's file system has errors; is the host's disk full or broken?")
 	}
 	return nil
 }

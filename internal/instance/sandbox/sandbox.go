@@ -145,8 +145,9 @@ func (i *sandbox) explain(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("its guest agent has not answered within %s", i.spec.BootTimeout)
 	}
-	if ctx.Err() == nil {
-		<-i.exited // the console is complete then
+	select {
+	case <-i.exited: // the console is complete then
+	case <-ctx.Done():
 	}
 	if tail := i.console.Tail(15); tail != "" {
 		return fmt.Errorf("%w; the console's last lines:\n%s", err, tail)

@@ -73,8 +73,10 @@ func (m *machine) awaitBoot(ctx context.Context, other string) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("its guest agent has not answered within %s", m.spec.BootTimeout)
 	}
-	if ctx.Err() == nil {
-		<-m.exited // the console is complete then
+	select {
+	case <-m.exited: // the console is complete then
+	case <-ctx.Done():
+	case <-time.After(time.Second): // QEMU lives, but its agent is of no use
 	}
 	if tail := m.console.Tail(15); tail != "" {
 		return fmt.Errorf("%w; the console's last lines:\n%s", err, tail)

@@ -30,11 +30,15 @@ const emulatedCPU = "qemu64,vendor=GenuineIntel,family=6,model=28,stepping=2," +
 
 // arguments is QEMU's command line for an instance.
 func arguments(spec instance.Spec, found abilities) []string {
+	// No old buses to scan, and with graphics off the BIOS and the boot loader
+	// speak on the serial line.
+	board := "q35,sata=off,usb=off,smbus=off,vmport=off,hpet=off,graphics=off"
+	if spec.Firmware == "uefi" {
+		board += ",pflash0=code,pflash1=variables"
+	}
 	args := []string{
 		found.qemu, "-name", "guest=" + spec.ID, "-nodefaults", "-no-user-config", "-display", "none",
-		// No old buses to scan, and with graphics off the BIOS and the boot
-		// loader speak on the serial line.
-		"-machine", "q35,sata=off,usb=off,smbus=off,vmport=off,hpet=off,graphics=off",
+		"-machine", board,
 		"-smp", strconv.Itoa(spec.VCPU), "-m", strconv.Itoa(spec.MemoryMiB),
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		"-boot", "strict=on",
@@ -50,14 +54,17 @@ func arguments(spec instance.Spec, found abilities) []string {
 		args = append(args, "-accel", "tcg,thread=multi,tb-size=512", "-cpu", emulatedCPU)
 	}
 	args = append(args, drive("disk", fdDisk)...)
-	args = append(args, "-device", "virtio-blk-pci,drive=disk,bootindex=0")
+	// A full disk on the host is an error for the guest to see; by default QEMU
+	// would stop the machine and wait for somebody.
+	const failing = ",werror=report,rerror=report"
+	args = append(args, "-device", "virtio-blk-pci,drive=disk,bootindex=0"+failing)
 	args = append(args, drive("scratch", fdScratch)...)
-	args = append(args, "-device", "virtio-blk-pci,drive=scratch,serial="+scratchSerial)
+	args = append(args, "-device", "virtio-blk-pci,drive=scratch,serial="+scratchSerial+failing)
 	if spec.Firmware == "uefi" {
 		args = append(args,
-			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+found.uefi.code,
-			"-add-fd", fmt.Sprintf("fd=%d,set=%d", fdVariables, fdVariables),
-			"-drive", fmt.Sprintf("if=pflash,unit=1,format=raw,file=/dev/fdset/%d,file.locking=off", fdVariables))
+			"-blockdev", "driver=file,node-name=code-file,read-only=on,filename="+found.uefi.code,
+			"-blockdev", "driver=raw,node-name=code,read-only=on,file=code-file")
+		args = append(args, drive("variables", fdVariables)...)
 	}
 	return args
 }
@@ -105,7 +112,7 @@ func passtArguments(spec instance.Spec, found abilities) []string {
 		return nil
 	}
 	args := []string{
-		found.passt, "--foreground", "--stderr", "--quiet", "--fd", "3", "--no-map-gw", "--ipv4-only",
+		found.passt, "--foreground", "--stderr", "--quiet", "--runas", "65534:65534", "--fd", "3", "--no-map-gw", "--ipv4-only",
 		"--address", guestAddress, "--netmask", "24", "--gateway", gateway,
 		"--dns", nameserver, "--dns-forward", nameserver, "--no-dhcp-search",
 	}
