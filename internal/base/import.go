@@ -114,7 +114,7 @@ func fetchDisk(ctx context.Context, source, work string, opts ImportOptions) (ra
 	if isURL(source) {
 		opts.Progress("downloading " + withoutPassword(source))
 		file = filepath.Join(work, "download")
-		if err := download(ctx, source, file, opts.MaxBytes); err != nil {
+		if err := download(ctx, source, file, opts.MaxBytes, stalled); err != nil {
 			return "", "", err
 		}
 	}
@@ -266,7 +266,7 @@ const stalled = time.Minute
 
 // download fetches a URL into the new file name. A server that stops sending,
 // or sends more than most bytes, is given up.
-func download(ctx context.Context, source, name string, most int64) error {
+func download(ctx context.Context, source, name string, most int64, stalled time.Duration) error {
 	shown := withoutPassword(source)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -232,9 +232,16 @@ func imageSources(sources []aptSource) []byte {
 	return b.Bytes()
 }
 
+// withoutPassword gives a URL to show: without what stands before an "@".
 func withoutPassword(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil || u.User == nil {
+	if err != nil {
+		if _, rest, ok := strings.Cut(uri, "@"); ok {
+			return "…@" + rest
+		}
+		return uri
+	}
+	if u.User == nil {
 		return uri
 	}
 	u.User = nil
