@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -118,8 +119,10 @@ var (
 )
 
 // gather gives those that are waiting their turns, each under a savepoint of
-// its own, and adds those that succeeded to the batch.
+// its own, and adds those that succeeded to the batch. It lets goroutines that
+// are ready run once, since they may be about to write.
 func (s *Store) gather(tx *Tx, batch []*write) []*write {
+	yielded := false
 	for len(batch) < together {
 		select {
 		case w := <-s.writes:
@@ -140,7 +143,11 @@ func (s *Store) gather(tx *Tx, batch []*write) []*write {
 				return batch
 			}
 		default:
-			return batch
+			if yielded {
+				return batch
+			}
+			yielded = true
+			runtime.Gosched()
 		}
 	}
 	return batch
