@@ -4,32 +4,32 @@ package ec2
 
 // DescribeImagesInput is the input of DescribeImages.
 type DescribeImagesInput struct {
-	ExecutableUsers   []string `json:"ExecutableUsers,omitzero" form:"ExecutableBy" xml:"ExecutableBy>ExecutableBy"`
-	ImageIds          []string `json:"ImageIds,omitzero" form:"ImageId" xml:"ImageId>ImageId"`
-	Owners            []string `json:"Owners,omitzero" form:"Owner" xml:"Owner>Owner"`
-	IncludeDeprecated *bool    `json:"IncludeDeprecated,omitzero" form:"IncludeDeprecated" xml:"IncludeDeprecated"`
-	IncludeDisabled   *bool    `json:"IncludeDisabled,omitzero" form:"IncludeDisabled" xml:"IncludeDisabled"`
-	MaxResults        *int32   `json:"MaxResults,omitzero" form:"MaxResults" xml:"MaxResults"`
-	NextToken         *string  `json:"NextToken,omitzero" form:"NextToken" xml:"NextToken"`
-	DryRun            *bool    `json:"DryRun,omitzero" form:"DryRun" xml:"dryRun"`
-	Filters           []Filter `json:"Filters,omitzero" form:"Filter" xml:"Filter>Filter"`
+	ExecutableUsers   []string `json:"ExecutableUsers,omitzero" form:"ExecutableBy" element:"ExecutableBy>ExecutableBy"`
+	ImageIds          []string `json:"ImageIds,omitzero" form:"ImageId" element:"ImageId>ImageId"`
+	Owners            []string `json:"Owners,omitzero" form:"Owner" element:"Owner>Owner"`
+	IncludeDeprecated *bool    `json:"IncludeDeprecated,omitzero" form:"IncludeDeprecated" element:"IncludeDeprecated"`
+	IncludeDisabled   *bool    `json:"IncludeDisabled,omitzero" form:"IncludeDisabled" element:"IncludeDisabled"`
+	MaxResults        *int32   `json:"MaxResults,omitzero" form:"MaxResults" element:"MaxResults"`
+	NextToken         *string  `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
+	DryRun            *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	Filters           []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
 }
 
 // DescribeRegionsInput is the input of DescribeRegions.
 type DescribeRegionsInput struct {
-	RegionNames []string `json:"RegionNames,omitzero" form:"RegionName" xml:"RegionName>RegionName"`
-	AllRegions  *bool    `json:"AllRegions,omitzero" form:"AllRegions" xml:"AllRegions"`
-	DryRun      *bool    `json:"DryRun,omitzero" form:"DryRun" xml:"dryRun"`
-	Filters     []Filter `json:"Filters,omitzero" form:"Filter" xml:"Filter>Filter"`
+	RegionNames []string `json:"RegionNames,omitzero" form:"RegionName" element:"RegionName>RegionName"`
+	AllRegions  *bool    `json:"AllRegions,omitzero" form:"AllRegions" element:"AllRegions"`
+	DryRun      *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	Filters     []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
 }
 
 // DescribeSnapshotsInput is the input of DescribeSnapshots.
 type DescribeSnapshotsInput struct {
-	MaxResults          *int32   `json:"MaxResults,omitzero" form:"MaxResults" xml:"MaxResults"`
-	NextToken           *string  `json:"NextToken,omitzero" form:"NextToken" xml:"NextToken"`
-	OwnerIds            []string `json:"OwnerIds,omitzero" form:"Owner" xml:"Owner>Owner"`
-	RestorableByUserIds []string `json:"RestorableByUserIds,omitzero" form:"RestorableBy" xml:"RestorableBy>member"`
-	SnapshotIds         []string `json:"SnapshotIds,omitzero" form:"SnapshotId" xml:"SnapshotId>SnapshotId"`
-	DryRun              *bool    `json:"DryRun,omitzero" form:"DryRun" xml:"dryRun"`
-	Filters             []Filter `json:"Filters,omitzero" form:"Filter" xml:"Filter>Filter"`
+	MaxResults          *int32   `json:"MaxResults,omitzero" form:"MaxResults" element:"MaxResults"`
+	NextToken           *string  `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
+	OwnerIds            []string `json:"OwnerIds,omitzero" form:"Owner" element:"Owner>Owner"`
+	RestorableByUserIds []string `json:"RestorableByUserIds,omitzero" form:"RestorableBy" element:"RestorableBy>member"`
+	SnapshotIds         []string `json:"SnapshotIds,omitzero" form:"SnapshotId" element:"SnapshotId>SnapshotId"`
+	DryRun              *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	Filters             []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
 }

@@ -4,17 +4,17 @@ package ec2
 
 // DescribeImagesOutput is the output of DescribeImages.
 type DescribeImagesOutput struct {
-	NextToken *string `json:"NextToken,omitzero" form:"NextToken" xml:"nextToken"`
-	Images    []Image `json:"Images,omitzero" form:"ImagesSet" xml:"imagesSet>item"`
+	NextToken *string `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
+	Images    []Image `json:"Images,omitzero" form:"ImagesSet" element:"imagesSet>item"`
 }
 
 // DescribeRegionsOutput is the output of DescribeRegions.
 type DescribeRegionsOutput struct {
-	Regions []Region `json:"Regions,omitzero" form:"RegionInfo" xml:"regionInfo>item"`
+	Regions []Region `json:"Regions,omitzero" form:"RegionInfo" element:"regionInfo>item"`
 }
 
 // DescribeSnapshotsOutput is the output of DescribeSnapshots.
 type DescribeSnapshotsOutput struct {
-	NextToken *string    `json:"NextToken,omitzero" form:"NextToken" xml:"nextToken"`
-	Snapshots []Snapshot `json:"Snapshots,omitzero" form:"SnapshotSet" xml:"snapshotSet>item"`
+	NextToken *string    `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
+	Snapshots []Snapshot `json:"Snapshots,omitzero" form:"SnapshotSet" element:"snapshotSet>item"`
 }

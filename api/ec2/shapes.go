@@ -8,171 +8,171 @@ import (
 
 // AssociatedKmsKey is the model's shape of that name.
 type AssociatedKmsKey struct {
-	KmsKeyId *string `json:"KmsKeyId,omitzero" form:"KmsKeyId" xml:"kmsKeyId"`
+	KmsKeyId *string `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"kmsKeyId"`
 }
 
 // BlockDeviceMapping is the model's shape of that name.
 type BlockDeviceMapping struct {
-	Ebs         *EbsBlockDevice `json:"Ebs,omitzero" form:"Ebs" xml:"ebs"`
-	NoDevice    *string         `json:"NoDevice,omitzero" form:"NoDevice" xml:"noDevice"`
-	DeviceName  *string         `json:"DeviceName,omitzero" form:"DeviceName" xml:"deviceName"`
-	VirtualName *string         `json:"VirtualName,omitzero" form:"VirtualName" xml:"virtualName"`
+	Ebs         *EbsBlockDevice `json:"Ebs,omitzero" form:"Ebs" element:"ebs"`
+	NoDevice    *string         `json:"NoDevice,omitzero" form:"NoDevice" element:"noDevice"`
+	DeviceName  *string         `json:"DeviceName,omitzero" form:"DeviceName" element:"deviceName"`
+	VirtualName *string         `json:"VirtualName,omitzero" form:"VirtualName" element:"virtualName"`
 }
 
 // EbsBlockDevice is the model's shape of that name.
 type EbsBlockDevice struct {
-	DeleteOnTermination      *bool       `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" xml:"deleteOnTermination"`
-	Iops                     *int32      `json:"Iops,omitzero" form:"Iops" xml:"iops"`
-	SnapshotId               *string     `json:"SnapshotId,omitzero" form:"SnapshotId" xml:"snapshotId"`
-	VolumeSize               *int32      `json:"VolumeSize,omitzero" form:"VolumeSize" xml:"volumeSize"`
-	VolumeType               *VolumeType `json:"VolumeType,omitzero" form:"VolumeType" xml:"volumeType"`
-	KmsKeyId                 *string     `json:"KmsKeyId,omitzero" form:"KmsKeyId" xml:"kmsKeyId"`
-	Throughput               *int32      `json:"Throughput,omitzero" form:"Throughput" xml:"throughput"`
-	OutpostArn               *string     `json:"OutpostArn,omitzero" form:"OutpostArn" xml:"outpostArn"`
-	AvailabilityZone         *string     `json:"AvailabilityZone,omitzero" form:"AvailabilityZone" xml:"availabilityZone"`
-	Encrypted                *bool       `json:"Encrypted,omitzero" form:"Encrypted" xml:"encrypted"`
-	VolumeInitializationRate *int32      `json:"VolumeInitializationRate,omitzero" form:"VolumeInitializationRate" xml:"VolumeInitializationRate"`
-	AvailabilityZoneId       *string     `json:"AvailabilityZoneId,omitzero" form:"AvailabilityZoneId" xml:"AvailabilityZoneId"`
-	EbsCardIndex             *int32      `json:"EbsCardIndex,omitzero" form:"EbsCardIndex" xml:"EbsCardIndex"`
+	DeleteOnTermination      *bool       `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"deleteOnTermination"`
+	Iops                     *int32      `json:"Iops,omitzero" form:"Iops" element:"iops"`
+	SnapshotId               *string     `json:"SnapshotId,omitzero" form:"SnapshotId" element:"snapshotId"`
+	VolumeSize               *int32      `json:"VolumeSize,omitzero" form:"VolumeSize" element:"volumeSize"`
+	VolumeType               *VolumeType `json:"VolumeType,omitzero" form:"VolumeType" element:"volumeType"`
+	KmsKeyId                 *string     `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"kmsKeyId"`
+	Throughput               *int32      `json:"Throughput,omitzero" form:"Throughput" element:"throughput"`
+	OutpostArn               *string     `json:"OutpostArn,omitzero" form:"OutpostArn" element:"outpostArn"`
+	AvailabilityZone         *string     `json:"AvailabilityZone,omitzero" form:"AvailabilityZone" element:"availabilityZone"`
+	Encrypted                *bool       `json:"Encrypted,omitzero" form:"Encrypted" element:"encrypted"`
+	VolumeInitializationRate *int32      `json:"VolumeInitializationRate,omitzero" form:"VolumeInitializationRate" element:"VolumeInitializationRate"`
+	AvailabilityZoneId       *string     `json:"AvailabilityZoneId,omitzero" form:"AvailabilityZoneId" element:"AvailabilityZoneId"`
+	EbsCardIndex             *int32      `json:"EbsCardIndex,omitzero" form:"EbsCardIndex" element:"EbsCardIndex"`
 }
 
 // Filter is the model's shape of that name.
 type Filter struct {
-	Name   *string  `json:"Name,omitzero" form:"Name" xml:"Name"`
-	Values []string `json:"Values,omitzero" form:"Value" xml:"Value>item"`
+	Name   *string  `json:"Name,omitzero" form:"Name" element:"Name"`
+	Values []string `json:"Values,omitzero" form:"Value" element:"Value>item"`
 }
 
 // Image is the model's shape of that name.
 type Image struct {
-	PlatformDetails           *string                    `json:"PlatformDetails,omitzero" form:"PlatformDetails" xml:"platformDetails"`
-	UsageOperation            *string                    `json:"UsageOperation,omitzero" form:"UsageOperation" xml:"usageOperation"`
-	BlockDeviceMappings       []BlockDeviceMapping       `json:"BlockDeviceMappings,omitzero" form:"BlockDeviceMapping" xml:"blockDeviceMapping>item"`
-	Description               *string                    `json:"Description,omitzero" form:"Description" xml:"description"`
-	EnaSupport                *bool                      `json:"EnaSupport,omitzero" form:"EnaSupport" xml:"enaSupport"`
-	Hypervisor                *HypervisorType            `json:"Hypervisor,omitzero" form:"Hypervisor" xml:"hypervisor"`
-	ImageOwnerAlias           *string                    `json:"ImageOwnerAlias,omitzero" form:"ImageOwnerAlias" xml:"imageOwnerAlias"`
-	Name                      *string                    `json:"Name,omitzero" form:"Name" xml:"name"`
-	RootDeviceName            *string                    `json:"RootDeviceName,omitzero" form:"RootDeviceName" xml:"rootDeviceName"`
-	RootDeviceType            *DeviceType                `json:"RootDeviceType,omitzero" form:"RootDeviceType" xml:"rootDeviceType"`
-	SriovNetSupport           *string                    `json:"SriovNetSupport,omitzero" form:"SriovNetSupport" xml:"sriovNetSupport"`
-	StateReason               *StateReason               `json:"StateReason,omitzero" form:"StateReason" xml:"stateReason"`
-	Tags                      []Tag                      `json:"Tags,omitzero" form:"TagSet" xml:"tagSet>item"`
-	VirtualizationType        *VirtualizationType        `json:"VirtualizationType,omitzero" form:"VirtualizationType" xml:"virtualizationType"`
-	BootMode                  *BootModeValues            `json:"BootMode,omitzero" form:"BootMode" xml:"bootMode"`
-	TpmSupport                *TpmSupportValues          `json:"TpmSupport,omitzero" form:"TpmSupport" xml:"tpmSupport"`
-	DeprecationTime           *string                    `json:"DeprecationTime,omitzero" form:"DeprecationTime" xml:"deprecationTime"`
-	ImdsSupport               *ImdsSupportValues         `json:"ImdsSupport,omitzero" form:"ImdsSupport" xml:"imdsSupport"`
-	SourceInstanceId          *string                    `json:"SourceInstanceId,omitzero" form:"SourceInstanceId" xml:"sourceInstanceId"`
-	DeregistrationProtection  *string                    `json:"DeregistrationProtection,omitzero" form:"DeregistrationProtection" xml:"deregistrationProtection"`
-	LastLaunchedTime          *string                    `json:"LastLaunchedTime,omitzero" form:"LastLaunchedTime" xml:"lastLaunchedTime"`
-	ImageAllowed              *bool                      `json:"ImageAllowed,omitzero" form:"ImageAllowed" xml:"imageAllowed"`
-	SourceImageId             *string                    `json:"SourceImageId,omitzero" form:"SourceImageId" xml:"sourceImageId"`
-	SourceImageRegion         *string                    `json:"SourceImageRegion,omitzero" form:"SourceImageRegion" xml:"sourceImageRegion"`
-	FreeTierEligible          *bool                      `json:"FreeTierEligible,omitzero" form:"FreeTierEligible" xml:"freeTierEligible"`
-	PublicSsmParameterName    *string                    `json:"PublicSsmParameterName,omitzero" form:"PublicSsmParameterName" xml:"publicSsmParameterName"`
-	ImageWatermarks           []ImageWatermark           `json:"ImageWatermarks,omitzero" form:"ImageWatermarkSet" xml:"imageWatermarkSet>item"`
-	ScanResults               *ScanResults               `json:"ScanResults,omitzero" form:"ScanResults" xml:"scanResults"`
-	InstanceTypeSpecification *InstanceTypeSpecification `json:"InstanceTypeSpecification,omitzero" form:"InstanceTypeSpecification" xml:"instanceTypeSpecification"`
-	ImageId                   *string                    `json:"ImageId,omitzero" form:"ImageId" xml:"imageId"`
-	ImageLocation             *string                    `json:"ImageLocation,omitzero" form:"ImageLocation" xml:"imageLocation"`
-	State                     *ImageState                `json:"State,omitzero" form:"ImageState" xml:"imageState"`
-	OwnerId                   *string                    `json:"OwnerId,omitzero" form:"ImageOwnerId" xml:"imageOwnerId"`
-	CreationDate              *string                    `json:"CreationDate,omitzero" form:"CreationDate" xml:"creationDate"`
-	Public                    *bool                      `json:"Public,omitzero" form:"IsPublic" xml:"isPublic"`
-	ProductCodes              []ProductCode              `json:"ProductCodes,omitzero" form:"ProductCodes" xml:"productCodes>item"`
-	Architecture              *ArchitectureValues        `json:"Architecture,omitzero" form:"Architecture" xml:"architecture"`
-	ImageType                 *ImageTypeValues           `json:"ImageType,omitzero" form:"ImageType" xml:"imageType"`
-	KernelId                  *string                    `json:"KernelId,omitzero" form:"KernelId" xml:"kernelId"`
-	RamdiskId                 *string                    `json:"RamdiskId,omitzero" form:"RamdiskId" xml:"ramdiskId"`
-	Platform                  *PlatformValues            `json:"Platform,omitzero" form:"Platform" xml:"platform"`
+	PlatformDetails           *string                    `json:"PlatformDetails,omitzero" form:"PlatformDetails" element:"platformDetails"`
+	UsageOperation            *string                    `json:"UsageOperation,omitzero" form:"UsageOperation" element:"usageOperation"`
+	BlockDeviceMappings       []BlockDeviceMapping       `json:"BlockDeviceMappings,omitzero" form:"BlockDeviceMapping" element:"blockDeviceMapping>item"`
+	Description               *string                    `json:"Description,omitzero" form:"Description" element:"description"`
+	EnaSupport                *bool                      `json:"EnaSupport,omitzero" form:"EnaSupport" element:"enaSupport"`
+	Hypervisor                *HypervisorType            `json:"Hypervisor,omitzero" form:"Hypervisor" element:"hypervisor"`
+	ImageOwnerAlias           *string                    `json:"ImageOwnerAlias,omitzero" form:"ImageOwnerAlias" element:"imageOwnerAlias"`
+	Name                      *string                    `json:"Name,omitzero" form:"Name" element:"name"`
+	RootDeviceName            *string                    `json:"RootDeviceName,omitzero" form:"RootDeviceName" element:"rootDeviceName"`
+	RootDeviceType            *DeviceType                `json:"RootDeviceType,omitzero" form:"RootDeviceType" element:"rootDeviceType"`
+	SriovNetSupport           *string                    `json:"SriovNetSupport,omitzero" form:"SriovNetSupport" element:"sriovNetSupport"`
+	StateReason               *StateReason               `json:"StateReason,omitzero" form:"StateReason" element:"stateReason"`
+	Tags                      []Tag                      `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+	VirtualizationType        *VirtualizationType        `json:"VirtualizationType,omitzero" form:"VirtualizationType" element:"virtualizationType"`
+	BootMode                  *BootModeValues            `json:"BootMode,omitzero" form:"BootMode" element:"bootMode"`
+	TpmSupport                *TpmSupportValues          `json:"TpmSupport,omitzero" form:"TpmSupport" element:"tpmSupport"`
+	DeprecationTime           *string                    `json:"DeprecationTime,omitzero" form:"DeprecationTime" element:"deprecationTime"`
+	ImdsSupport               *ImdsSupportValues         `json:"ImdsSupport,omitzero" form:"ImdsSupport" element:"imdsSupport"`
+	SourceInstanceId          *string                    `json:"SourceInstanceId,omitzero" form:"SourceInstanceId" element:"sourceInstanceId"`
+	DeregistrationProtection  *string                    `json:"DeregistrationProtection,omitzero" form:"DeregistrationProtection" element:"deregistrationProtection"`
+	LastLaunchedTime          *string                    `json:"LastLaunchedTime,omitzero" form:"LastLaunchedTime" element:"lastLaunchedTime"`
+	ImageAllowed              *bool                      `json:"ImageAllowed,omitzero" form:"ImageAllowed" element:"imageAllowed"`
+	SourceImageId             *string                    `json:"SourceImageId,omitzero" form:"SourceImageId" element:"sourceImageId"`
+	SourceImageRegion         *string                    `json:"SourceImageRegion,omitzero" form:"SourceImageRegion" element:"sourceImageRegion"`
+	FreeTierEligible          *bool                      `json:"FreeTierEligible,omitzero" form:"FreeTierEligible" element:"freeTierEligible"`
+	PublicSsmParameterName    *string                    `json:"PublicSsmParameterName,omitzero" form:"PublicSsmParameterName" element:"publicSsmParameterName"`
+	ImageWatermarks           []ImageWatermark           `json:"ImageWatermarks,omitzero" form:"ImageWatermarkSet" element:"imageWatermarkSet>item"`
+	ScanResults               *ScanResults               `json:"ScanResults,omitzero" form:"ScanResults" element:"scanResults"`
+	InstanceTypeSpecification *InstanceTypeSpecification `json:"InstanceTypeSpecification,omitzero" form:"InstanceTypeSpecification" element:"instanceTypeSpecification"`
+	ImageId                   *string                    `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	ImageLocation             *string                    `json:"ImageLocation,omitzero" form:"ImageLocation" element:"imageLocation"`
+	State                     *ImageState                `json:"State,omitzero" form:"ImageState" element:"imageState"`
+	OwnerId                   *string                    `json:"OwnerId,omitzero" form:"ImageOwnerId" element:"imageOwnerId"`
+	CreationDate              *string                    `json:"CreationDate,omitzero" form:"CreationDate" element:"creationDate"`
+	Public                    *bool                      `json:"Public,omitzero" form:"IsPublic" element:"isPublic"`
+	ProductCodes              []ProductCode              `json:"ProductCodes,omitzero" form:"ProductCodes" element:"productCodes>item"`
+	Architecture              *ArchitectureValues        `json:"Architecture,omitzero" form:"Architecture" element:"architecture"`
+	ImageType                 *ImageTypeValues           `json:"ImageType,omitzero" form:"ImageType" element:"imageType"`
+	KernelId                  *string                    `json:"KernelId,omitzero" form:"KernelId" element:"kernelId"`
+	RamdiskId                 *string                    `json:"RamdiskId,omitzero" form:"RamdiskId" element:"ramdiskId"`
+	Platform                  *PlatformValues            `json:"Platform,omitzero" form:"Platform" element:"platform"`
 }
 
 // ImageWatermark is the model's shape of that name.
 type ImageWatermark struct {
-	WatermarkKey            *string     `json:"WatermarkKey,omitzero" form:"WatermarkKey" xml:"watermarkKey"`
-	SourceImageRegion       *string     `json:"SourceImageRegion,omitzero" form:"SourceImageRegion" xml:"sourceImageRegion"`
-	SourceImageId           *string     `json:"SourceImageId,omitzero" form:"SourceImageId" xml:"sourceImageId"`
-	SourceImageCreationTime *shape.Time `json:"SourceImageCreationTime,omitzero" form:"SourceImageCreationTime" xml:"sourceImageCreationTime"`
-	WatermarkCreationTime   *shape.Time `json:"WatermarkCreationTime,omitzero" form:"WatermarkCreationTime" xml:"watermarkCreationTime"`
+	WatermarkKey            *string     `json:"WatermarkKey,omitzero" form:"WatermarkKey" element:"watermarkKey"`
+	SourceImageRegion       *string     `json:"SourceImageRegion,omitzero" form:"SourceImageRegion" element:"sourceImageRegion"`
+	SourceImageId           *string     `json:"SourceImageId,omitzero" form:"SourceImageId" element:"sourceImageId"`
+	SourceImageCreationTime *shape.Time `json:"SourceImageCreationTime,omitzero" form:"SourceImageCreationTime" element:"sourceImageCreationTime"`
+	WatermarkCreationTime   *shape.Time `json:"WatermarkCreationTime,omitzero" form:"WatermarkCreationTime" element:"watermarkCreationTime"`
 }
 
 // InstanceTypeItem is the model's shape of that name.
 type InstanceTypeItem struct {
-	InstanceType *string `json:"InstanceType,omitzero" form:"InstanceType" xml:"instanceType"`
+	InstanceType *string `json:"InstanceType,omitzero" form:"InstanceType" element:"instanceType"`
 }
 
 // InstanceTypeSpecification is the model's shape of that name.
 type InstanceTypeSpecification struct {
-	SupportedInstanceTypes   []InstanceTypeItem `json:"SupportedInstanceTypes,omitzero" form:"SupportedInstanceTypeSet" xml:"supportedInstanceTypeSet>item"`
-	UnsupportedInstanceTypes []InstanceTypeItem `json:"UnsupportedInstanceTypes,omitzero" form:"UnsupportedInstanceTypeSet" xml:"unsupportedInstanceTypeSet>item"`
+	SupportedInstanceTypes   []InstanceTypeItem `json:"SupportedInstanceTypes,omitzero" form:"SupportedInstanceTypeSet" element:"supportedInstanceTypeSet>item"`
+	UnsupportedInstanceTypes []InstanceTypeItem `json:"UnsupportedInstanceTypes,omitzero" form:"UnsupportedInstanceTypeSet" element:"unsupportedInstanceTypeSet>item"`
 }
 
 // ProductCode is the model's shape of that name.
 type ProductCode struct {
-	ProductCodeId   *string            `json:"ProductCodeId,omitzero" form:"ProductCode" xml:"productCode"`
-	ProductCodeType *ProductCodeValues `json:"ProductCodeType,omitzero" form:"Type" xml:"type"`
+	ProductCodeId   *string            `json:"ProductCodeId,omitzero" form:"ProductCode" element:"productCode"`
+	ProductCodeType *ProductCodeValues `json:"ProductCodeType,omitzero" form:"Type" element:"type"`
 }
 
 // Region is the model's shape of that name.
 type Region struct {
-	OptInStatus *string           `json:"OptInStatus,omitzero" form:"OptInStatus" xml:"optInStatus"`
-	Geography   []RegionGeography `json:"Geography,omitzero" form:"GeographySet" xml:"geographySet>item"`
-	RegionName  *string           `json:"RegionName,omitzero" form:"RegionName" xml:"regionName"`
-	Endpoint    *string           `json:"Endpoint,omitzero" form:"RegionEndpoint" xml:"regionEndpoint"`
+	OptInStatus *string           `json:"OptInStatus,omitzero" form:"OptInStatus" element:"optInStatus"`
+	Geography   []RegionGeography `json:"Geography,omitzero" form:"GeographySet" element:"geographySet>item"`
+	RegionName  *string           `json:"RegionName,omitzero" form:"RegionName" element:"regionName"`
+	Endpoint    *string           `json:"Endpoint,omitzero" form:"RegionEndpoint" element:"regionEndpoint"`
 }
 
 // RegionGeography is the model's shape of that name.
 type RegionGeography struct {
-	Name *string `json:"Name,omitzero" form:"Name" xml:"name"`
+	Name *string `json:"Name,omitzero" form:"Name" element:"name"`
 }
 
 // ScanResults is the model's shape of that name.
 type ScanResults struct {
-	HighestFindingSeverityLabel    *SeverityLabel `json:"HighestFindingSeverityLabel,omitzero" form:"HighestFindingSeverityLabel" xml:"highestFindingSeverityLabel"`
-	FindingScanDate                *shape.Time    `json:"FindingScanDate,omitzero" form:"FindingScanDate" xml:"findingScanDate"`
-	InformationalFixAvailableSince *shape.Time    `json:"InformationalFixAvailableSince,omitzero" form:"InformationalFixAvailableSince" xml:"informationalFixAvailableSince"`
-	LowFixAvailableSince           *shape.Time    `json:"LowFixAvailableSince,omitzero" form:"LowFixAvailableSince" xml:"lowFixAvailableSince"`
-	MediumFixAvailableSince        *shape.Time    `json:"MediumFixAvailableSince,omitzero" form:"MediumFixAvailableSince" xml:"mediumFixAvailableSince"`
-	HighFixAvailableSince          *shape.Time    `json:"HighFixAvailableSince,omitzero" form:"HighFixAvailableSince" xml:"highFixAvailableSince"`
-	CriticalFixAvailableSince      *shape.Time    `json:"CriticalFixAvailableSince,omitzero" form:"CriticalFixAvailableSince" xml:"criticalFixAvailableSince"`
+	HighestFindingSeverityLabel    *SeverityLabel `json:"HighestFindingSeverityLabel,omitzero" form:"HighestFindingSeverityLabel" element:"highestFindingSeverityLabel"`
+	FindingScanDate                *shape.Time    `json:"FindingScanDate,omitzero" form:"FindingScanDate" element:"findingScanDate"`
+	InformationalFixAvailableSince *shape.Time    `json:"InformationalFixAvailableSince,omitzero" form:"InformationalFixAvailableSince" element:"informationalFixAvailableSince"`
+	LowFixAvailableSince           *shape.Time    `json:"LowFixAvailableSince,omitzero" form:"LowFixAvailableSince" element:"lowFixAvailableSince"`
+	MediumFixAvailableSince        *shape.Time    `json:"MediumFixAvailableSince,omitzero" form:"MediumFixAvailableSince" element:"mediumFixAvailableSince"`
+	HighFixAvailableSince          *shape.Time    `json:"HighFixAvailableSince,omitzero" form:"HighFixAvailableSince" element:"highFixAvailableSince"`
+	CriticalFixAvailableSince      *shape.Time    `json:"CriticalFixAvailableSince,omitzero" form:"CriticalFixAvailableSince" element:"criticalFixAvailableSince"`
 }
 
 // Snapshot is the model's shape of that name.
 type Snapshot struct {
-	OwnerAlias                *string            `json:"OwnerAlias,omitzero" form:"OwnerAlias" xml:"ownerAlias"`
-	OutpostArn                *string            `json:"OutpostArn,omitzero" form:"OutpostArn" xml:"outpostArn"`
-	Tags                      []Tag              `json:"Tags,omitzero" form:"TagSet" xml:"tagSet>item"`
-	StorageTier               *StorageTier       `json:"StorageTier,omitzero" form:"StorageTier" xml:"storageTier"`
-	RestoreExpiryTime         *shape.Time        `json:"RestoreExpiryTime,omitzero" form:"RestoreExpiryTime" xml:"restoreExpiryTime"`
-	SseType                   *SSEType           `json:"SseType,omitzero" form:"SseType" xml:"sseType"`
-	AvailabilityZone          *string            `json:"AvailabilityZone,omitzero" form:"AvailabilityZone" xml:"availabilityZone"`
-	TransferType              *TransferType      `json:"TransferType,omitzero" form:"TransferType" xml:"transferType"`
-	CompletionDurationMinutes *int32             `json:"CompletionDurationMinutes,omitzero" form:"CompletionDurationMinutes" xml:"completionDurationMinutes"`
-	CompletionTime            *shape.Time        `json:"CompletionTime,omitzero" form:"CompletionTime" xml:"completionTime"`
-	FullSnapshotSizeInBytes   *int64             `json:"FullSnapshotSizeInBytes,omitzero" form:"FullSnapshotSizeInBytes" xml:"fullSnapshotSizeInBytes"`
-	AssociatedKmsKeys         []AssociatedKmsKey `json:"AssociatedKmsKeys,omitzero" form:"AssociatedKmsKeySet" xml:"associatedKmsKeySet>item"`
-	SnapshotId                *string            `json:"SnapshotId,omitzero" form:"SnapshotId" xml:"snapshotId"`
-	VolumeId                  *string            `json:"VolumeId,omitzero" form:"VolumeId" xml:"volumeId"`
-	State                     *SnapshotState     `json:"State,omitzero" form:"Status" xml:"status"`
-	StateMessage              *string            `json:"StateMessage,omitzero" form:"StatusMessage" xml:"statusMessage"`
-	StartTime                 *shape.Time        `json:"StartTime,omitzero" form:"StartTime" xml:"startTime"`
-	Progress                  *string            `json:"Progress,omitzero" form:"Progress" xml:"progress"`
-	OwnerId                   *string            `json:"OwnerId,omitzero" form:"OwnerId" xml:"ownerId"`
-	Description               *string            `json:"Description,omitzero" form:"Description" xml:"description"`
-	VolumeSize                *int32             `json:"VolumeSize,omitzero" form:"VolumeSize" xml:"volumeSize"`
-	Encrypted                 *bool              `json:"Encrypted,omitzero" form:"Encrypted" xml:"encrypted"`
-	KmsKeyId                  *string            `json:"KmsKeyId,omitzero" form:"KmsKeyId" xml:"kmsKeyId"`
-	DataEncryptionKeyId       *string            `json:"DataEncryptionKeyId,omitzero" form:"DataEncryptionKeyId" xml:"dataEncryptionKeyId"`
+	OwnerAlias                *string            `json:"OwnerAlias,omitzero" form:"OwnerAlias" element:"ownerAlias"`
+	OutpostArn                *string            `json:"OutpostArn,omitzero" form:"OutpostArn" element:"outpostArn"`
+	Tags                      []Tag              `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+	StorageTier               *StorageTier       `json:"StorageTier,omitzero" form:"StorageTier" element:"storageTier"`
+	RestoreExpiryTime         *shape.Time        `json:"RestoreExpiryTime,omitzero" form:"RestoreExpiryTime" element:"restoreExpiryTime"`
+	SseType                   *SSEType           `json:"SseType,omitzero" form:"SseType" element:"sseType"`
+	AvailabilityZone          *string            `json:"AvailabilityZone,omitzero" form:"AvailabilityZone" element:"availabilityZone"`
+	TransferType              *TransferType      `json:"TransferType,omitzero" form:"TransferType" element:"transferType"`
+	CompletionDurationMinutes *int32             `json:"CompletionDurationMinutes,omitzero" form:"CompletionDurationMinutes" element:"completionDurationMinutes"`
+	CompletionTime            *shape.Time        `json:"CompletionTime,omitzero" form:"CompletionTime" element:"completionTime"`
+	FullSnapshotSizeInBytes   *int64             `json:"FullSnapshotSizeInBytes,omitzero" form:"FullSnapshotSizeInBytes" element:"fullSnapshotSizeInBytes"`
+	AssociatedKmsKeys         []AssociatedKmsKey `json:"AssociatedKmsKeys,omitzero" form:"AssociatedKmsKeySet" element:"associatedKmsKeySet>item"`
+	SnapshotId                *string            `json:"SnapshotId,omitzero" form:"SnapshotId" element:"snapshotId"`
+	VolumeId                  *string            `json:"VolumeId,omitzero" form:"VolumeId" element:"volumeId"`
+	State                     *SnapshotState     `json:"State,omitzero" form:"Status" element:"status"`
+	StateMessage              *string            `json:"StateMessage,omitzero" form:"StatusMessage" element:"statusMessage"`
+	StartTime                 *shape.Time        `json:"StartTime,omitzero" form:"StartTime" element:"startTime"`
+	Progress                  *string            `json:"Progress,omitzero" form:"Progress" element:"progress"`
+	OwnerId                   *string            `json:"OwnerId,omitzero" form:"OwnerId" element:"ownerId"`
+	Description               *string            `json:"Description,omitzero" form:"Description" element:"description"`
+	VolumeSize                *int32             `json:"VolumeSize,omitzero" form:"VolumeSize" element:"volumeSize"`
+	Encrypted                 *bool              `json:"Encrypted,omitzero" form:"Encrypted" element:"encrypted"`
+	KmsKeyId                  *string            `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"kmsKeyId"`
+	DataEncryptionKeyId       *string            `json:"DataEncryptionKeyId,omitzero" form:"DataEncryptionKeyId" element:"dataEncryptionKeyId"`
 }
 
 // StateReason is the model's shape of that name.
 type StateReason struct {
-	Code    *string `json:"Code,omitzero" form:"Code" xml:"code"`
-	Message *string `json:"Message,omitzero" form:"Message" xml:"message"`
+	Code    *string `json:"Code,omitzero" form:"Code" element:"code"`
+	Message *string `json:"Message,omitzero" form:"Message" element:"message"`
 }
 
 // Tag is the model's shape of that name.
 type Tag struct {
-	Key   *string `json:"Key,omitzero" form:"Key" xml:"key"`
-	Value *string `json:"Value,omitzero" form:"Value" xml:"value"`
+	Key   *string `json:"Key,omitzero" form:"Key" element:"key"`
+	Value *string `json:"Value,omitzero" form:"Value" element:"value"`
 }

@@ -4,8 +4,8 @@ package sts
 
 // GetCallerIdentityOutput is the output of GetCallerIdentity.
 type GetCallerIdentityOutput struct {
-	UserId  *string `json:"UserId,omitzero" form:"UserId" xml:"UserId"`
-	Account *string `json:"Account,omitzero" form:"Account" xml:"Account"`
+	UserId  *string `json:"UserId,omitzero" form:"UserId" element:"UserId"`
+	Account *string `json:"Account,omitzero" form:"Account" element:"Account"`
 	// 20 to 2048 characters. Matches [\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+
-	Arn *string `json:"Arn,omitzero" form:"Arn" xml:"Arn"`
+	Arn *string `json:"Arn,omitzero" form:"Arn" element:"Arn"`
 }

@@ -36,7 +36,7 @@ func emitStructs(w *printer, p *Package, structs []*Struct) error {
 
 // tag gives a member's names on the wire. JSON: json, and query or path for
 // members outside the body. The XML protocols: form for the input's parameter,
-// xml for the output's element; their json name only serves storing.
+// element for the output's; their json name only serves storing.
 func (p *Package) tag(name string, ref Ref) (string, error) {
 	wire := name
 	if ref.LocationName != "" {
@@ -58,14 +58,14 @@ func (p *Package) tag(name string, ref Ref) (string, error) {
 			form = ref.QueryName
 		}
 	}
-	form, xml, err := p.collection(form, wire, ref)
-	return fmt.Sprintf(`json:"%s,omitzero" form:"%s" xml:"%s"`, name, form, xml), err
+	form, element, err := p.collection(form, wire, ref)
+	return fmt.Sprintf(`json:"%s,omitzero" form:"%s" element:"%s"`, name, form, element), err
 }
 
 // collection adds what lists and maps have around their items to a member's
 // names: "Tags.member" and "Tags>member", for maps also the names of key and
 // value: "Attributes.entry,key,value".
-func (p *Package) collection(form, xml string, ref Ref) (string, string, error) {
+func (p *Package) collection(form, element string, ref Ref) (string, string, error) {
 	s := p.Model.Shapes.ByKey[ref.Shape]
 	flat := s.Flattened || ref.Flattened
 	named := func(r *Ref, fallback string) string {
@@ -82,26 +82,26 @@ func (p *Package) collection(form, xml string, ref Ref) (string, string, error) 
 		item := named(s.Member, "member")
 		switch {
 		case p.Model.Metadata.Protocol == "ec2" && !flat:
-			return form, xml + ">" + item, nil
+			return form, element + ">" + item, nil
 		case p.Model.Metadata.Protocol == "ec2":
-			return form, xml, nil
+			return form, element, nil
 		case flat && s.Member.LocationName != "":
 			return item, item, nil
 		case flat:
-			return form, xml, nil
+			return form, element, nil
 		}
-		return form + "." + item, xml + ">" + item, nil
+		return form + "." + item, element + ">" + item, nil
 	case "map":
 		if t := p.Model.Shapes.ByKey[s.Value.Shape].Type; t == "list" || t == "map" {
 			return "", "", fmt.Errorf("maps of %ss are not supported in %s", t, p.Model.Metadata.Protocol)
 		}
 		names := "," + named(s.Key, "key") + "," + named(s.Value, "value")
 		if flat {
-			return form + names, xml + names, nil
+			return form + names, element + names, nil
 		}
-		return form + ".entry" + names, xml + ">entry" + names, nil
+		return form + ".entry" + names, element + ">entry" + names, nil
 	}
-	return form, xml, nil
+	return form, element, nil
 }
 
 // comment says what the model demands of a member.

@@ -39,7 +39,7 @@ func (x *exchange) fail(e *fault.Error) {
 
 func (x *exchange) send(status int, body []byte) {
 	header := x.w.Header()
-	header["x-amzn-RequestId"] = []string{x.event.RequestID}
+	header.Set("X-Amzn-Requestid", x.event.RequestID)
 	header.Set("Content-Type", x.dialect.contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	control := http.NewResponseController(x.w)

@@ -258,7 +258,7 @@ func TestInternalErrorsAndPanicsTellNothing(t *testing.T) {
 				if a.Status != 500 || strings.Contains(a.Body, "secret") {
 					t.Errorf("%s: %d %s", p, a.Status, a.Body)
 				}
-				id := a.Header["x-amzn-RequestId"][0]
+				id := a.Header.Get("X-Amzn-Requestid")
 				if !strings.Contains(log.String(), secret) || !strings.Contains(log.String(), id) {
 					t.Errorf("%s: the log has not both cause and request id %s:\n%s", p, id, log.String())
 				}

@@ -20,19 +20,19 @@ import (
 
 // everything has a member of every sort that the generator makes.
 type everything struct {
-	Text   *string               `json:"text,omitzero" form:"Text" xml:"text"`
-	Flag   *bool                 `json:"flag,omitzero" form:"Flag" xml:"flag"`
-	Small  *int32                `json:"small,omitzero" form:"Small" xml:"small"`
-	Large  *int64                `json:"large,omitzero" form:"Large" xml:"large"`
-	Ratio  *float64              `json:"ratio,omitzero" form:"Ratio" xml:"ratio"`
-	When   *shape.Time           `json:"when,omitzero" form:"When" xml:"when"`
-	Blob   []byte                `json:"blob,omitzero" form:"Blob" xml:"blob"`
-	List   []string              `json:"list,omitzero" form:"List.member" xml:"list>member"`
-	Flat   []string              `json:"flat,omitzero" form:"Flat" xml:"flat"`
-	Map    map[string]string     `json:"map,omitzero" form:"Map.entry,Name,Content" xml:"map>entry,Name,Content"`
-	Deep   []everything          `json:"deep,omitzero" form:"Deep.member" xml:"deep>member"`
-	Nested *everything           `json:"nested,omitzero" form:"Nested" xml:"nested"`
-	ByName map[string]everything `json:"byName,omitzero" form:"ByName.entry,key,value" xml:"byName>entry,key,value"`
+	Text   *string               `json:"text,omitzero" form:"Text" element:"text"`
+	Flag   *bool                 `json:"flag,omitzero" form:"Flag" element:"flag"`
+	Small  *int32                `json:"small,omitzero" form:"Small" element:"small"`
+	Large  *int64                `json:"large,omitzero" form:"Large" element:"large"`
+	Ratio  *float64              `json:"ratio,omitzero" form:"Ratio" element:"ratio"`
+	When   *shape.Time           `json:"when,omitzero" form:"When" element:"when"`
+	Blob   []byte                `json:"blob,omitzero" form:"Blob" element:"blob"`
+	List   []string              `json:"list,omitzero" form:"List.member" element:"list>member"`
+	Flat   []string              `json:"flat,omitzero" form:"Flat" element:"flat"`
+	Map    map[string]string     `json:"map,omitzero" form:"Map.entry,Name,Content" element:"map>entry,Name,Content"`
+	Deep   []everything          `json:"deep,omitzero" form:"Deep.member" element:"deep>member"`
+	Nested *everything           `json:"nested,omitzero" form:"Nested" element:"nested"`
+	ByName map[string]everything `json:"byName,omitzero" form:"ByName.entry,key,value" element:"byName>entry,key,value"`
 }
 
 // echoed sends a body to an operation that answers what it got.
@@ -199,7 +199,7 @@ func TestXMLAnswers(t *testing.T) {
 	t.Parallel()
 	body := "Action=Do&Text=%3Ca%26b%0D%0A%3E&List.member.1=x&List.member.2=&Flat.1=f&Map.entry.1.Name=k&Map.entry.1.Content=v&Deep=&Nested.Flag=true&When=0&Blob=YQ%3D%3D"
 	a, _ := echoed(t, shape.Query, body)
-	id := a.Header["x-amzn-RequestId"][0]
+	id := a.Header.Get("X-Amzn-Requestid")
 	want := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<DoResponse xmlns="urn:test"><DoResult>` +
 		`<text>&lt;a&amp;b&#xD;&#xA;&gt;</text><when>1970-01-01T00:00:00.000Z</when><blob>YQ==</blob>` +
 		`<list><member>x</member><member></member></list><flat>f</flat>` +

@@ -16,7 +16,7 @@ import (
 
 // form is the query protocol and EC2's dialect of it: a form (or a query
 // string) with Action in it, and XML back. Both name members by the form and
-// xml tags of generated structures.
+// element tags of generated structures.
 type form struct {
 	service *shape.Service
 	ops     map[string]*shape.Operation
@@ -222,7 +222,7 @@ func (t *tree) readValue(v reflect.Value, name string) error {
 		}
 		t.read = true
 		if err := setText(target, t.value); err != nil {
-			return fmt.Errorf("Value for parameter %.64s is invalid: %w", name, err)
+			return fmt.Errorf("the value for parameter %.64s is invalid: %w", name, err)
 		}
 	}
 	if v.Kind() == reflect.Pointer {

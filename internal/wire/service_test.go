@@ -36,7 +36,7 @@ func TestTheCallerAndTheEventAreTheRequests(t *testing.T) {
 	if a.Status != 200 || a.Body != "{}" {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	id := a.Header["x-amzn-RequestId"][0]
+	id := a.Header.Get("X-Amzn-Requestid")
 	want := identity.Caller{
 		Account: wiretest.Key.Account, Region: "us-east-1", AccessKeyID: wiretest.Key.AccessKeyID,
 		ARN: wiretest.Key.ARN, UserID: wiretest.Key.UserID, RequestID: id,
@@ -67,7 +67,7 @@ func TestRequestIDsAreInTheBodyWhereModelled(t *testing.T) {
 	body := `{"name":"web","semanticVersion":"1.0.0","platform":"Linux","clientToken":"t"}`
 	h := handler(t, wire.Config{}, imagebuilder.Serve(accepting{}))
 	a := ask(t, h, sent(t, wiretest.Request(t, "imagebuilder", "PUT", "http://127.0.0.1/CreateComponent", nil, []byte(body))))
-	want := `{"requestId":"` + a.Header["x-amzn-RequestId"][0] + `","clientToken":"t"}`
+	want := `{"requestId":"` + a.Header.Get("X-Amzn-Requestid") + `","clientToken":"t"}`
 	if a.Status != 200 || a.Body != want {
 		t.Errorf("%d %s, want %s", a.Status, a.Body, want)
 	}
@@ -75,7 +75,7 @@ func TestRequestIDsAreInTheBodyWhereModelled(t *testing.T) {
 
 // constrained has a constraint, so that its wording in every protocol shows.
 type constrained struct {
-	Name *string `json:"name,omitzero" form:"Name" xml:"name"`
+	Name *string `json:"name,omitzero" form:"Name" element:"name"`
 }
 
 var lower = shape.Text{Min: 1, Max: 3, Pattern: &shape.Pattern{Source: "^[a-z]+$"}}

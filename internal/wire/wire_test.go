@@ -85,7 +85,7 @@ func read(t testing.TB, r *http.Response) answer {
 	}
 	r.Body.Close()
 	a := answer{Status: r.StatusCode, Header: r.Header, Body: string(body)}
-	id := strings.Join(append(r.Header["x-amzn-RequestId"], r.Header.Values("X-Amzn-Requestid")...), "")
+	id := strings.Join(r.Header.Values("X-Amzn-Requestid"), " ")
 	if id == "" {
 		t.Errorf("the answer has no request id: %d %s", a.Status, body)
 	}

@@ -69,7 +69,7 @@ func elementsOf(t reflect.Type) []xmlField {
 	}
 	var fields []xmlField
 	for i := range t.NumField() {
-		names := strings.Split(t.Field(i).Tag.Get("xml"), ",")
+		names := strings.Split(t.Field(i).Tag.Get("element"), ",")
 		f := xmlField{index: i}
 		var wrapped bool
 		if f.outer, f.item, wrapped = strings.Cut(names[0], ">"); !wrapped {

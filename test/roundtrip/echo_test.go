@@ -31,7 +31,6 @@ type echo struct {
 	received json.RawMessage
 	output   json.RawMessage
 	fault    *fault.Error
-	outputs  map[string]any // "service.Operation" to a nil pointer of the output
 }
 
 func services() []*shape.Service {

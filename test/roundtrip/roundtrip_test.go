@@ -10,7 +10,7 @@ func rounds() string {
 	if n := os.Getenv("GOLDSMITH_ROUNDTRIP_ROUNDS"); n != "" {
 		return n
 	}
-	return "12"
+	return "8"
 }
 
 func TestBotocoreAndTheServerUnderstandEachOther(t *testing.T) {

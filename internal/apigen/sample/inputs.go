@@ -13,23 +13,23 @@ type EmptyInput struct {
 // PutThingInput is the input of PutThing.
 type PutThingInput struct {
 	// Required. 1 to 5 characters. Matches [a-z\u00e9]+
-	Name  *string `json:"name,omitzero" form:"name" xml:"name"`
-	Color *Color  `json:"color,omitzero" form:"color" xml:"color"`
+	Name  *string `json:"name,omitzero" form:"name" element:"name"`
+	Color *Color  `json:"color,omitzero" form:"color" element:"color"`
 	// At least 3 characters.
-	Secret *string     `json:"secret,omitzero" form:"secret" xml:"secret"`
-	When   *shape.Time `json:"when,omitzero" form:"when" xml:"when"`
-	Data   []byte      `json:"data,omitzero" form:"data" xml:"data"`
+	Secret *string     `json:"secret,omitzero" form:"secret" element:"secret"`
+	When   *shape.Time `json:"when,omitzero" form:"when" element:"when"`
+	Data   []byte      `json:"data,omitzero" form:"data" element:"data"`
 	// Required. At most 3 items.
-	Things []Thing          `json:"things,omitzero" form:"things.member" xml:"things>member"`
-	ByName map[string]Thing `json:"byName,omitzero" form:"byName.entry,key,value" xml:"byName>entry,key,value"`
+	Things []Thing          `json:"things,omitzero" form:"things.member" element:"things>member"`
+	ByName map[string]Thing `json:"byName,omitzero" form:"byName.entry,key,value" element:"byName>entry,key,value"`
 	// At least 1 item.
-	Tags        map[string]string `json:"tags,omitzero" form:"tags,Key,Value" xml:"tags,Key,Value"`
-	Percentages []int32           `json:"percentages,omitzero" form:"percentages.member" xml:"percentages>member"`
+	Tags        map[string]string `json:"tags,omitzero" form:"tags,Key,Value" element:"tags,Key,Value"`
+	Percentages []int32           `json:"percentages,omitzero" form:"percentages.member" element:"percentages>member"`
 	// 1 to 2 items.
-	Names []string `json:"names,omitzero" form:"names.item" xml:"names>item"`
-	Flat  []string `json:"flat,omitzero" form:"Flat" xml:"Flat"`
-	Free  []string `json:"free,omitzero" form:"free.member" xml:"free>member"`
+	Names []string `json:"names,omitzero" form:"names.item" element:"names>item"`
+	Flat  []string `json:"flat,omitzero" form:"Flat" element:"Flat"`
+	Free  []string `json:"free,omitzero" form:"free.member" element:"free>member"`
 	// 0 to 1.
-	Ratio *float64 `json:"ratio,omitzero" form:"ratio" xml:"ratio"`
-	On    *bool    `json:"on,omitzero" form:"on" xml:"on"`
+	Ratio *float64 `json:"ratio,omitzero" form:"ratio" element:"ratio"`
+	On    *bool    `json:"on,omitzero" form:"on" element:"on"`
 }

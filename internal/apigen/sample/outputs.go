@@ -8,6 +8,6 @@ type EmptyOutput struct {
 
 // PutThingOutput is the output of PutThing.
 type PutThingOutput struct {
-	Thing *Thing `json:"thing,omitzero" form:"theThing" xml:"theThing"`
-	Count *int64 `json:"count,omitzero" form:"count" xml:"count"`
+	Thing *Thing `json:"thing,omitzero" form:"theThing" element:"theThing"`
+	Count *int64 `json:"count,omitzero" form:"count" element:"count"`
 }

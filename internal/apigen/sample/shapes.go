@@ -5,7 +5,7 @@ package sample
 // Thing is the model's shape of that name.
 type Thing struct {
 	// Required. 1 to 5 characters. Matches [a-z\u00e9]+
-	Name *string `json:"name,omitzero" form:"name" xml:"name"`
+	Name *string `json:"name,omitzero" form:"name" element:"name"`
 	// At most 3 items.
-	Inside []Thing `json:"inside,omitzero" form:"inside.member" xml:"inside>member"`
+	Inside []Thing `json:"inside,omitzero" form:"inside.member" element:"inside>member"`
 }
