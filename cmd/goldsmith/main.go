@@ -31,6 +31,10 @@ func main() {
 	if err == nil {
 		return
 	}
+	var status exitStatus
+	if errors.As(err, &status) {
+		os.Exit(int(status))
+	}
 	fmt.Fprintln(os.Stderr, "goldsmith:", err)
 	var usage usageError
 	if errors.As(err, &usage) {

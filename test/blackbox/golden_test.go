@@ -197,7 +197,8 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			image := s.StartPipeline(s.Define(harness.Pipeline{Name: "fails-" + name, Components: tc.components, Regions: []string{"us-east-1", "eu-west-1"}}))
-			got, _ := s.Wait(image, long, "FAILED")
+			s.Wait(image, long, "FAILED")
+			got := s.Boto("imagebuilder", "get_image", map[string]any{"imageBuildVersionArn": image})
 			context := harness.Object(got.At("image", "state").(map[string]any))
 			if reason := context.Str("reason"); !strings.Contains(strings.ToLower(reason), tc.reason) || !strings.Contains(reason, "component/fails-"+name) {
 				t.Errorf("the reason is %q; it must name the component and say %q", reason, tc.reason)

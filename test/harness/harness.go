@@ -340,3 +340,29 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+// botoCall calls one method of a boto3 client and prints the answer as JSON.
+const botoCall = `
+import json, sys, boto3
+service, method, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+answer = getattr(boto3.client(service), method)(**arguments)
+answer.pop("ResponseMetadata", None)
+print(json.dumps(answer, default=str))
+`
+
+// Boto calls a method of a boto3 client. The CLI carries its own, older copy of
+// the service models and drops members that it does not know.
+func (s *Server) Boto(service, method string, arguments map[string]any) Object {
+	s.tb.Helper()
+	cmd := exec.Command(Client(s.tb, "python"), "-c", botoCall, service, method, text(arguments))
+	cmd.Env = s.Env()
+	stdout, stderr, code := run(s.tb, cmd, "")
+	if code != 0 {
+		s.tb.Fatalf("%s.%s: %s", service, method, stderr)
+	}
+	out := Object{}
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		s.tb.Fatalf("%s.%s: %v in %s", service, method, err, stdout)
+	}
+	return out
+}
