@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -206,6 +207,8 @@ func boot(t *testing.T, dir, volume string, args ...string) {
 		"-serial", "file:" + console, "-drive", "if=virtio,format=raw,file=" + volume,
 		"-netdev", fmt.Sprintf("user,id=net,hostfwd=tcp:127.0.0.1:%d-:22", port), "-device", "virtio-net-pci,netdev=net",
 		"-device", "virtio-rng-pci"}, args...)...)
+	runtime.LockOSThread() // the machine dies with the thread that started it
+	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

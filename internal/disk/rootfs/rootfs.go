@@ -103,23 +103,30 @@ func (f *FS) ReadDir(ctx context.Context, name string) ([]string, error) {
 
 var errTooLarge = errors.New("it is larger than expected")
 
-// limited passes on a bounded number of bytes.
+// limited passes on a bounded number of bytes and remembers why it stopped:
+// the writing process only notices that nobody listens.
 type limited struct {
 	w    io.Writer
 	left int64
+	err  error
 }
 
-func (l *limited) Write(p []byte) (int, error) {
+func (l *limited) Write(p []byte) (n int, err error) {
 	if int64(len(p)) > l.left {
-		return 0, errTooLarge
+		err = errTooLarge
+	} else {
+		l.left -= int64(len(p))
+		n, err = l.w.Write(p)
 	}
-	l.left -= int64(len(p))
-	return l.w.Write(p)
+	if err != nil {
+		l.err = err
+	}
+	return n, err
 }
 
 // debugfs sends one request. It answers errors with a line on standard error
 // and success, so that line decides.
-func (f *FS) debugfs(ctx context.Context, request, name string, out io.Writer) error {
+func (f *FS) debugfs(ctx context.Context, request, name string, out *limited) error {
 	if !safeName.MatchString(name) {
 		return fmt.Errorf("the name %q cannot be asked for", name)
 	}
@@ -135,11 +142,11 @@ func (f *FS) debugfs(ctx context.Context, request, name string, out io.Writer) e
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	if err != nil && !errors.Is(err, errTooLarge) {
-		return fmt.Errorf("debugfs: %w: %s", err, complaint(stderr.String()))
+	if out.err != nil {
+		return out.err
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("debugfs: %w: %s", err, complaint(stderr.String()))
 	}
 	if text := complaint(stderr.String()); text != "" {
 		if strings.Contains(text, "File not found") {
