@@ -67,7 +67,8 @@ func (s *Service) Transition(_ context.Context, tx *store.Tx, imageARN string, t
 }
 
 // reportToPipeline keeps lastRunStatus and the count of failures: a success sets
-// it back, a scheduled failure counts, a manual one does not.
+// it back, a scheduled failure counts, a manual one does not (User Guide, "Use
+// cron expressions").
 func (s *Service) reportToPipeline(tx *store.Tx, imageRow store.Resource, shape *api.Image, to engine.Status) error {
 	if imageRow.Parent == "" {
 		return nil
@@ -87,7 +88,7 @@ func (s *Service) reportToPipeline(tx *store.Tx, imageRow store.Resource, shape 
 	case to == engine.Available:
 		p.ConsecutiveFailures = ptr(int32(0))
 	case to == engine.Failed && or(shape.BuildType, "") == api.BuildTypeScheduled:
-		p.ConsecutiveFailures = ptr(or(p.ConsecutiveFailures, 0) + 1)
+		s.countFailure(p, &row)
 	}
 	return replace(tx, row, p)
 }

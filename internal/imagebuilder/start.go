@@ -31,34 +31,39 @@ func (s *Service) StartImagePipelineExecution(ctx context.Context, in *api.Start
 		if err != nil {
 			return nil, err
 		}
-		parts, err := s.parts(tx, r, p.ImageRecipeArn, p.ContainerRecipeArn, p.InfrastructureConfigurationArn, p.DistributionConfigurationArn)
+		made, err := s.startPipeline(ctx, tx, r, p, row, api.BuildTypeUserInitiated, in.Tags)
 		if err != nil {
-			return nil, err
-		}
-		tags := maps.Clone(p.ImageTags)
-		for k, v := range in.Tags {
-			if tags == nil {
-				tags = make(map[string]string)
-			}
-			tags[k] = v
-		}
-		shape := &api.Image{
-			SourcePipelineArn: p.Arn, SourcePipelineName: p.Name, EnhancedImageMetadataEnabled: p.EnhancedImageMetadataEnabled, ImageTestsConfiguration: p.ImageTestsConfiguration, Tags: tags,
-			ImageScanningConfiguration: p.ImageScanningConfiguration, ExecutionRole: p.ExecutionRole, Workflows: p.Workflows, BuildType: ptr(api.BuildTypeUserInitiated),
-		}
-		if l := p.LoggingConfiguration; l != nil && l.ImageLogGroupName != nil {
-			shape.LoggingConfiguration = &api.ImageLoggingConfiguration{LogGroupName: l.ImageLogGroupName}
-		}
-		made, err := s.start(ctx, tx, r, parts, shape)
-		if err != nil {
-			return nil, err
-		}
-		p.DateLastRun, p.LastRunStatus = date(r.now), ptr(api.ImageStatusPending)
-		if err := replace(tx, row, p); err != nil {
 			return nil, err
 		}
 		return &api.StartImagePipelineExecutionOutput{ClientToken: in.ClientToken, ImageBuildVersionArn: ptr(made.String())}, nil
 	})
+}
+
+// startPipeline starts an image of a pipeline, which has the pipeline's image
+// tags and those given.
+func (s *Service) startPipeline(ctx context.Context, tx *store.Tx, r request, p *api.ImagePipeline, row store.Resource, by api.BuildType, given map[string]string) (arn, error) {
+	parts, err := s.parts(tx, r, p.ImageRecipeArn, p.ContainerRecipeArn, p.InfrastructureConfigurationArn, p.DistributionConfigurationArn)
+	if err != nil {
+		return arn{}, err
+	}
+	tags := maps.Clone(p.ImageTags)
+	if tags == nil && given != nil {
+		tags = make(map[string]string)
+	}
+	maps.Copy(tags, given)
+	shape := &api.Image{
+		SourcePipelineArn: p.Arn, SourcePipelineName: p.Name, EnhancedImageMetadataEnabled: p.EnhancedImageMetadataEnabled, ImageTestsConfiguration: p.ImageTestsConfiguration, Tags: tags,
+		ImageScanningConfiguration: p.ImageScanningConfiguration, ExecutionRole: p.ExecutionRole, Workflows: p.Workflows, BuildType: &by,
+	}
+	if l := p.LoggingConfiguration; l != nil && l.ImageLogGroupName != nil {
+		shape.LoggingConfiguration = &api.ImageLoggingConfiguration{LogGroupName: l.ImageLogGroupName}
+	}
+	made, err := s.start(ctx, tx, r, parts, shape)
+	if err != nil {
+		return arn{}, err
+	}
+	p.DateLastRun, p.LastRunStatus = date(r.now), ptr(api.ImageStatusPending)
+	return made, replace(tx, row, p)
 }
 
 // CreateImage makes an image without a pipeline.

@@ -4,7 +4,7 @@ package store
 func ListQueries() map[string]string {
 	queries := make(map[string]string)
 	for name, st := range map[string]statement{
-		"builds": listBuilds, "versions": listVersions, "names": listNames, "pattern": listPatternBuilds, "children": listChildren,
+		"builds": listBuilds, "versions": listVersions, "names": listNames, "pattern": listPatternBuilds, "children": listChildren, "last child": lastChild,
 		"match": matchResource, "due": selectDue, "count of a status": countStatus, "references": selectReferences,
 		"workflows": selectWorkflows, "steps": selectSteps, "AMIs": listAMIs, "snapshots": listSnapshots,
 		"old tokens": oldestTokens, "latest": setLatest, "newest": setNewest, "clear latest": clearLatest, "clear newest": clearNewest, "the latest": selectLatest, "the newest": selectNewest,

@@ -46,6 +46,7 @@ var (
 	listPatternBuilds = define(`SELECT ` + columns + ` FROM resource WHERE ` + byName + `
 		AND major BETWEEN ? AND ? AND minor BETWEEN ? AND ? AND patch BETWEEN ? AND ?
 		AND (major, minor, patch, build) > (?, ?, ?, ?) ORDER BY major, minor, patch, build LIMIT ?`)
+	lastChild    = define(`SELECT ` + columns + ` FROM resource WHERE parent = ? AND parent <> '' ORDER BY id DESC LIMIT 1`)
 	listChildren = define(`SELECT ` + columns + ` FROM resource WHERE parent = ? AND parent <> '' AND id > ? ORDER BY id LIMIT ?`)
 )
 
@@ -99,4 +100,9 @@ func (tx *Tx) listPattern(doing string, q Query) ([]Resource, error) {
 // they were made, after a place.
 func (tx *Tx) Children(parent string, after Cursor, limit int) ([]Resource, error) {
 	return many(tx, "listing what came from "+parent, listChildren, scanResource, parent, after.ID, limit)
+}
+
+// LastChild gives the resource that came from parent last.
+func (tx *Tx) LastChild(parent string) (Resource, bool, error) {
+	return one(tx, "looking for what came last from "+parent, lastChild, scanResource, parent)
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -122,6 +123,13 @@ func children(t *testing.T, s *store.Store) {
 		at = page[len(page)-1].Cursor()
 	}
 	same(t, "children in the order they were made", got, want)
+	read(t, s, func(tx *store.Tx) error {
+		last, ok, err := tx.LastChild("arn:pipeline")
+		same(t, "last child", last.ARN, want[len(want)-1])
+		_, none, err2 := tx.LastChild("")
+		same(t, "found", []bool{ok, none}, []bool{true, false})
+		return errors.Join(err, err2)
+	})
 	read(t, s, func(tx *store.Tx) error {
 		none, err := tx.Children("", store.Cursor{}, 10)
 		same(t, "children of nothing", arns(none), []string(nil))
