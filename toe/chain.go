@@ -2,7 +2,6 @@ package toe
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -101,5 +100,3 @@ func jsonText(v any) string {
 	}
 	return string(b)
 }
-
-var errNotYet = errors.New("this build of toe can check such a reference, not resolve it")

@@ -47,6 +47,8 @@ const (
 func (x *executor) event(e Event) {
 	if x.o.Events != nil {
 		e.Time = time.Now()
+		hide := x.logs.secrets.hide
+		e.Text, e.Error, e.StderrTail = hide(e.Text), hide(e.Error), hide(e.StderrTail)
 		x.o.Events(e)
 	}
 }

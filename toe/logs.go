@@ -20,6 +20,8 @@ type logFolder struct {
 	trace func([]byte)
 	now   func() time.Time
 
+	secrets secrets // that must not be written
+
 	mu      sync.Mutex
 	console *os.File
 	buffer  []byte
@@ -107,6 +109,7 @@ func (l *logFolder) linef(format string, args ...any) { l.line(fmt.Sprintf(forma
 // lines writes text to console.log, with the time, the level and a prefix
 // before each of its lines, in one write.
 func (l *logFolder) lines(prefix string, text []byte) {
+	text = l.secrets.hideBytes(text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.buffer[:0]
@@ -139,7 +142,8 @@ func (l *logFolder) lines(prefix string, text []byte) {
 func (l *logFolder) writeJSON(name string, v any) {
 	b, err := json.MarshalIndent(v, "", "    ")
 	if err == nil {
-		err = replaceFile(filepath.Join(l.dir, name), append(b, '\n'), 0o644)
+		b = append(l.secrets.hideBytes(b), '\n')
+		err = replaceFile(filepath.Join(l.dir, name), b, 0o644)
 	}
 	l.remember(name, err)
 }

@@ -86,8 +86,9 @@ func (r *running) iterate(ctx context.Context) (a attempted) {
 			break
 		}
 		one := r.invoke(ctx, &iteration{name: loop.Name, index: i, value: value})
-		truncated := a.Truncated || one.Truncated
+		truncated, secret := a.Truncated || one.Truncated, a.secret || one.secret
 		a = one
+		a.secret = secret
 		a.Truncated, a.iteration, a.begun = truncated, i, i+1
 		if one.err != nil {
 			a.err = fmt.Errorf("loop iteration %d failed: %w", i, one.err)

@@ -2,7 +2,6 @@ package toe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +22,7 @@ const MaxNesting = 3
 // its own parameters, references and counters, and the run's logs and state.
 func (r *running) nested(it *iteration) func(context.Context, action.DocumentCall) (action.Result, error) {
 	return func(ctx context.Context, call action.DocumentCall) (action.Result, error) {
-		child, err := r.x.child(r.at, it, call)
+		child, err := r.x.child(ctx, r.at, it, call)
 		if err != nil {
 			return action.Result{}, err
 		}
@@ -51,14 +50,11 @@ func (r *running) nested(it *iteration) func(context.Context, action.DocumentCal
 }
 
 // child makes the executor of a nested document.
-func (x *executor) child(at *place, it *iteration, call action.DocumentCall) (*executor, error) {
+func (x *executor) child(ctx context.Context, at *place, it *iteration, call action.DocumentCall) (*executor, error) {
 	if len(x.ancestors) >= MaxNesting {
 		return nil, fmt.Errorf("documents are nested more than %d levels deep", MaxNesting)
 	}
-	path, err := x.locate(at, call.Location)
-	if err != nil {
-		return nil, err
-	}
+	path := x.locate(at, call.Location)
 	ancestors := append(slices.Clone(x.ancestors), identity(at.doc.source.Path))
 	if slices.Contains(ancestors, identity(path)) {
 		return nil, fmt.Errorf("the document %s would run itself", call.Location)
@@ -73,7 +69,8 @@ func (x *executor) child(at *place, it *iteration, call action.DocumentCall) (*e
 	for _, p := range call.Parameters {
 		o.Parameters[p.Name] = p.Value
 	}
-	doc, problems := load(Source{Path: path}, &o)
+	o.DocumentBucketOwner = call.Owner
+	doc, problems := load(ctx, Source{Path: path, ComponentArn: componentARN(path)}, &o)
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("the document %s is not valid:\n%w", call.Location, err)
 	}
@@ -91,22 +88,31 @@ func (x *executor) child(at *place, it *iteration, call action.DocumentCall) (*e
 	return &c, nil
 }
 
+// componentARN gives the location if it is that of a component.
+func componentARN(location string) string {
+	if strings.HasPrefix(location, "arn:") {
+		return location
+	}
+	return ""
+}
+
+func isRemote(location string) bool {
+	return strings.HasPrefix(location, "s3://") || strings.HasPrefix(location, "arn:")
+}
+
 // locate finds a nested document: relative to the working folder, else beside
 // the document that asks for it.
-func (x *executor) locate(at *place, location string) (string, error) {
-	if strings.HasPrefix(location, "s3://") || strings.HasPrefix(location, "arn:") {
-		return "", fmt.Errorf("this build of toe cannot fetch the document %s; give a path", location)
-	}
-	if filepath.IsAbs(location) {
-		return location, nil
+func (x *executor) locate(at *place, location string) string {
+	if isRemote(location) || filepath.IsAbs(location) {
+		return location
 	}
 	path := filepath.Join(x.dir, location)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && at.doc.source.Path != "" {
-		if beside := filepath.Join(filepath.Dir(identity(at.doc.source.Path)), location); fileExists(beside) {
-			return beside, nil
+	if parent := at.doc.source.Path; !fileExists(path) && parent != "" && !isRemote(parent) {
+		if beside := filepath.Join(filepath.Dir(identity(parent)), location); fileExists(beside) {
+			return beside
 		}
 	}
-	return path, nil
+	return path
 }
 
 func fileExists(path string) bool {
@@ -118,6 +124,9 @@ func fileExists(path string) bool {
 // links is found. The paths of the run's own documents start at the process's
 // working folder, those of nested ones are absolute.
 func identity(path string) string {
+	if isRemote(path) {
+		return path
+	}
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}

@@ -83,7 +83,7 @@ func TestNestedErrors(t *testing.T) {
 		"itself":            {map[string]string{"child.yaml": run("child.yaml")}, "the document child.yaml would run itself"},
 		"ancestor":          {map[string]string{"child.yaml": run("other.yaml"), "other.yaml": run("./child.yaml")}, "would run itself"},
 		"too deep":          {map[string]string{"child.yaml": run("c2.yaml"), "c2.yaml": run("c3.yaml"), "c3.yaml": run("c4.yaml"), "c4.yaml": steps(sh("Never", "touch never"))}, "documents are nested more than 3 levels deep"},
-		"bucket":            {map[string]string{"child.yaml": run("s3://bucket/key")}, "this build of toe cannot fetch the document s3://bucket/key"},
+		"bucket":            {map[string]string{"child.yaml": run("s3://bucket/key")}, "reading the document s3://bucket/key: this run has no access to AWS"},
 		"missing parameter": {map[string]string{"child.yaml": "parameters: [{Color: {type: string}}]\n" + steps(sh("Never", "touch never"))}, "The parameter 'Color' has neither a value nor a default."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,9 @@ type Source struct {
 	Parameters map[string]string
 }
 
+// Cloud is what documents may ask of AWS.
+type Cloud = action.Cloud
+
 // RebootMode says what a run does when a step asks for a restart.
 type RebootMode string
 
@@ -76,6 +79,16 @@ type Options struct {
 	Dir string   // working folder of the documents; "" is the process's
 	Env []string // environment of the documents; nil is the process's
 
+	// Cloud is how documents reach AWS; nil for not at all. Package awscloud
+	// has the real one.
+	Cloud Cloud
+
+	// LogBucket is where the log folder is uploaded when the run has ended, as
+	// LogPrefix/execution id/…; "" for nowhere. LogBucketOwner is the account
+	// that must own it, DocumentBucketOwner that of s3:// documents.
+	LogBucket, LogPrefix, LogBucketOwner string
+	DocumentBucketOwner                  string
+
 	// Events receives everything that happens, in order and from one
 	// goroutine at a time. It should not block for long: the run waits.
 	Events func(Event)
@@ -112,6 +125,9 @@ func (o *Options) check() error {
 	}
 	if o.ExecutionID != "" && !executionIDForm.MatchString(o.ExecutionID) {
 		return usage("the execution id %q must have 1 to 200 letters, digits or - _ . : /", o.ExecutionID)
+	}
+	if o.LogBucket != "" && o.Cloud == nil {
+		return usage("logs cannot be uploaded: %v", action.ErrNoCloud)
 	}
 	switch o.RebootMode {
 	case "":

@@ -2,6 +2,7 @@ package toe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -29,6 +30,8 @@ type resolver struct {
 	x    *executor
 	at   *place
 	loop *iteration // nil outside a loop
+
+	secret bool // a value was secret
 }
 
 func (r *resolver) expand(t reference.Text) (string, error) {
@@ -65,7 +68,39 @@ func (r *resolver) value(ref reference.Ref) (value string, keep bool, err error)
 	case reference.Context:
 		return r.context(ref.Name), false, nil
 	}
-	return "", false, errNotYet
+	value, err = r.cloudValue(ref)
+	return value, false, err
+}
+
+// cloudValue asks AWS. A value that is secret is kept out of logs from now on.
+func (r *resolver) cloudValue(ref reference.Ref) (string, error) {
+	cloud := r.x.o.Cloud
+	if cloud == nil {
+		return "", action.ErrNoCloud
+	}
+	if ref.Kind == reference.IMDS {
+		return cloud.Metadata(r.ctx, ref.Name)
+	}
+	name := ref.Name
+	if ref.Resolve != nil {
+		inner, _, err := r.value(*ref.Resolve)
+		if err != nil {
+			return "", err
+		}
+		name = inner
+	}
+	value, secret, err := cloud.Parameter(r.ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if secret {
+		if strings.ContainsAny(value, "\r\n") {
+			return "", errors.New("the secret has several lines")
+		}
+		r.x.logs.secrets.add(value)
+		r.secret = true
+	}
+	return value, nil
 }
 
 // context gives a value of the run. Times are those of the run's start, so
@@ -76,7 +111,7 @@ func (r *resolver) context(key string) string {
 	case "executionId":
 		return r.x.id
 	case "accountId":
-		return "" // only the metadata service knows
+		return "" // only the metadata service knows it, and asking would slow every run down
 	case "region":
 		region, ok := lookupEnv(r.x.env, "AWS_REGION")
 		if !ok {

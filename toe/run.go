@@ -32,7 +32,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Events != nil {
 		o.Events = oneAtATime(o.Events)
 	}
-	docs, problems := loadAll(&o)
+	docs, problems := loadAll(ctx, &o)
 	if len(problems) > 0 {
 		return refuse(&o, problems), nil
 	}
@@ -81,20 +81,20 @@ func (l *loaded) name() string {
 	return l.location()
 }
 
-func loadAll(o *Options) ([]*loaded, Problems) {
+func loadAll(ctx context.Context, o *Options) ([]*loaded, Problems) {
 	var docs []*loaded
 	var problems Problems
 	for _, s := range o.Documents {
-		d, p := load(s, o)
+		d, p := load(ctx, s, o)
 		problems = append(problems, p...)
 		docs = append(docs, d)
 	}
 	return docs, problems
 }
 
-func load(s Source, o *Options) (*loaded, Problems) {
+func load(ctx context.Context, s Source, o *Options) (*loaded, Problems) {
 	if s.Data == nil {
-		data, err := readDocument(s.Path)
+		data, err := Fetch(ctx, o.Cloud, s.Path, o.DocumentBucketOwner)
 		if err != nil {
 			return nil, Problems{{Document: s.Path, Rule: "unreadable", Message: err.Error()}}
 		}
@@ -113,32 +113,6 @@ func load(s Source, o *Options) (*loaded, Problems) {
 	}
 	l := &loaded{source: s, doc: doc, values: map[string]string{}}
 	return l, l.setVariables(o)
-}
-
-// readDocument reads a file that is no larger than a document may be.
-func readDocument(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the document: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("reading the document: %w", err)
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("reading the document: %s is a folder", path)
-	}
-	data := make([]byte, 0, min(info.Size(), MaxDocumentBytes)+1)
-	for len(data) <= MaxDocumentBytes {
-		n, err := f.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		if err != nil {
-			break // the end, or a failure that leaves a document that does not parse
-		}
-		data = slices.Grow(data, 1)
-	}
-	return data, nil
 }
 
 // setVariables gives every parameter and constant its value.
@@ -319,6 +293,9 @@ func (x *executor) finish(ctx context.Context, outcome outcome) *Result {
 	if err := x.logs.failure(); err != nil && s.Status == StatusSuccess {
 		s.Status, s.FailureMessage = StatusFailed, err.Error()
 		x.failure = &Failure{ErrorMessage: err.Error()}
+	}
+	if x.o.LogBucket != "" && outcome != suspend {
+		s.LogURL = x.upload()
 	}
 	r := &Result{Summary: s, Failure: x.failure, Detail: x.detail}
 	if s.Status == StatusSuccess || s.Status == StatusRebooting {

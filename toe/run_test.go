@@ -192,11 +192,11 @@ func TestRunTimeout(t *testing.T) {
 	}
 	b := newBench(t)
 	script := "trap \"\" TERM; sleep 1000 & echo $! > child; setsid sleep 1000 & echo $! > daemon; (trap \"\" TERM; while :; do sleep 1; done) & echo $! > stubborn; wait"
-	r := b.run(steps(sh("Slow", script, "timeoutSeconds: 1", "maxAttempts: 1"), sh("Never", "touch never")))
+	r := b.run(steps(sh("Slow", script, "timeoutSeconds: 5", "maxAttempts: 1"), sh("Never", "touch never")))
 	if r.Summary.Status != "timedOut" || r.ExitCode() != 1 || r.Summary.FailedStepCount != 1 || b.exists("never") {
 		t.Errorf("summary %+v", r.Summary)
 	}
-	if r.Failure.ErrorMessage != "the step timed out after 1 seconds" || stepStatuses(r)["Slow"] != "timedOut" {
+	if r.Failure.ErrorMessage != "the step timed out after 5 seconds" || stepStatuses(r)["Slow"] != "timedOut" {
 		t.Errorf("failure %+v, step %s", r.Failure, stepStatuses(r)["Slow"])
 	}
 	for _, name := range []string{"child", "daemon", "stubborn"} {
@@ -211,7 +211,7 @@ func TestRunTimeout(t *testing.T) {
 func TestRunTimeoutEachAttempt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	r := b.run(steps(sh("Slow", "echo x >> tries; test $(wc -l < tries) -eq 2 || exec sleep 1000", "timeoutSeconds: 2", "maxAttempts: 2")))
+	r := b.run(steps(sh("Slow", "echo x >> tries; test $(wc -l < tries) -eq 2 || exec sleep 1000", "timeoutSeconds: 8", "maxAttempts: 2")))
 	if r.Summary.Status != "success" || b.read("tries") != "x\nx\n" {
 		t.Errorf("summary %+v, tries %q", r.Summary, b.read("tries"))
 	}
@@ -244,7 +244,7 @@ func TestRunStopped(t *testing.T) {
 		b.events = append(b.events, e)
 		if e.Event == toe.EventAttempt {
 			go func() {
-				for !b.exists("pid") {
+				for text, _ := os.ReadFile(filepath.Join(b.dir, "pid")); len(text) == 0; text, _ = os.ReadFile(filepath.Join(b.dir, "pid")) {
 					time.Sleep(5 * time.Millisecond)
 				}
 				cancel()
@@ -538,7 +538,7 @@ func (b *bench) tailOf(r *toe.Result) string {
 	}
 	defer f.Close()
 	info, _ := f.Stat()
-	buf := make([]byte, min(info.Size(), 64<<10))
+	buf := make([]byte, min(info.Size(), 1<<20))
 	if _, err := f.ReadAt(buf, info.Size()-int64(len(buf))); err != nil {
 		b.t.Fatal(err)
 	}

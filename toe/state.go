@@ -316,6 +316,9 @@ func (j *journal) finish() {
 
 func (j *journal) close() {
 	if j.file != nil {
+		// Said and not left to Close: a program that is just being started
+		// elsewhere in this process still has a copy of the descriptor.
+		unlockFile(j.file)
 		j.file.Close()
 		j.file = nil
 	}

@@ -33,6 +33,7 @@ type running struct {
 // attempted is what one attempt did.
 type attempted struct {
 	action.Result
+	secret    bool // an input was secret
 	shown     []map[string]any
 	texts     []map[string]string
 	iteration int // the last one begun
@@ -189,6 +190,7 @@ func (r *running) once(ctx context.Context) (a attempted) {
 func (r *running) invoke(ctx context.Context, it *iteration) (a attempted) {
 	res := &resolver{ctx: ctx, x: r.x, at: r.at, loop: it}
 	in, err := res.inputs(r.at.step)
+	a.secret = res.secret
 	if err != nil {
 		a.err = err
 		return a
@@ -198,6 +200,7 @@ func (r *running) invoke(ctx context.Context, it *iteration) (a attempted) {
 	host.Document = r.nested(it)
 	a.Result, a.err = r.at.step.module.Run(ctx, host, in.inputs)
 	finish()
+	a.secret = res.secret // also of what a condition has asked for
 	return a
 }
 
@@ -208,7 +211,7 @@ func (r *running) host() (h *action.Host, finish func()) {
 	errs := &stream{logs: x.logs, prefix: "CmdExecution: Stderr: ", emit: r.emitter("stderr"), quiet: r.quiet}
 	h = &action.Host{
 		Dir: x.dir, Env: x.env, TempDir: x.temp, Stdout: out, Stderr: errs,
-		Flush: func() { out.flush(); errs.flush() }, Log: x.logs.line, Mark: uuid.NewString(), Grace: grace, HTTP: newHTTPClient,
+		Flush: func() { out.flush(); errs.flush() }, Log: x.logs.line, Mark: uuid.NewString(), Grace: grace, HTTP: newHTTPClient, Cloud: x.o.Cloud,
 	}
 	return h, func() { out.close(); errs.close() }
 }
@@ -255,7 +258,8 @@ func (r *running) show() {
 		r.result.Loop = &LoopResult{Name: loop.Name, Iterations: r.last.begun}
 	}
 	if !r.quiet {
-		r.result.Inputs, r.result.Outputs = jsonText(r.last.shown), jsonText(r.last.Outputs)
+		hide := r.x.logs.secrets.hide
+		r.result.Inputs, r.result.Outputs = hide(jsonText(r.last.shown)), hide(jsonText(r.last.Outputs))
 	}
 }
 
@@ -271,7 +275,7 @@ func (r *running) conclude(ctx context.Context, err error) outcome {
 		r.result.Status = StatusSuccess
 	}
 	x.count(r.result, failure)
-	link := &chainEntry{Inputs: r.last.texts, Outputs: r.last.Outputs, Truncated: r.last.Truncated, Quiet: r.quiet}
+	link := &chainEntry{Inputs: r.last.texts, Outputs: r.last.Outputs, Truncated: r.last.Truncated, Quiet: r.quiet || r.last.secret}
 	x.chain.set(r.at.document, r.at.phase.Name, s.Name, link)
 	e := x.eventAt(r.at, EventStepFinished)
 	e.Attempt, e.Status, e.Error, e.ExitCode = r.result.Attempts, r.result.Status, r.result.FailureMessage, r.result.ExitCode
@@ -301,14 +305,15 @@ func (r *running) fail(err error) *Failure {
 	if r.at.step.OnFailure == Ignore {
 		r.result.Status = StatusIgnoredFailure
 	}
-	r.result.FailureMessage = err.Error()
+	hide := r.x.logs.secrets.hide
+	r.result.FailureMessage = hide(err.Error())
 	if !r.quiet {
-		r.result.Stderr = r.last.StderrTail
+		r.result.Stderr = hide(r.last.StderrTail)
 	}
 	r.x.logs.linef("Step %s failed: %v", r.at.step.Name, err)
 	return &Failure{
 		Document: r.at.doc.name(), ComponentArn: r.at.doc.source.ComponentArn, Phase: r.at.phase.Name,
-		Step: r.at.step.Name, Action: r.at.step.Action, ErrorMessage: err.Error(),
+		Step: r.at.step.Name, Action: r.at.step.Action, ErrorMessage: r.result.FailureMessage,
 		Stderr: lastBytes(r.result.Stderr, MaxFailureStderr),
 	}
 }

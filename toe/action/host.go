@@ -37,6 +37,9 @@ type Host struct {
 	// HTTP makes the client of WebDownload.
 	HTTP func(ignoreCertificateErrors bool) *http.Client
 
+	// Cloud is AWS; nil if the run has no access to it.
+	Cloud Cloud
+
 	// Document runs a document within this run (ExecuteDocument).
 	Document func(ctx context.Context, call DocumentCall) (Result, error)
 }

@@ -92,11 +92,11 @@ var modules = []Module{
 	// Transfer.
 	{
 		Name: "S3Download", Platforms: everywhere, Shape: List,
-		Fields: []Field{s3Source, destination, bucketOwner, overwrite},
+		Fields: []Field{s3Source, destination, bucketOwner, overwrite}, run: each(s3Download),
 	},
 	{
 		Name: "S3Upload", Platforms: everywhere, Shape: List,
-		Fields: []Field{wildSource, s3Destination, {Name: "recurse", Type: Bool, Default: "false"}, bucketOwner},
+		Fields: []Field{wildSource, s3Destination, {Name: "recurse", Type: Bool, Default: "false"}, bucketOwner}, run: each(s3Upload),
 	},
 	{
 		Name: "WebDownload", Platforms: everywhere, Shape: List,

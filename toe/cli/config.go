@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/goldsmith-build/goldsmith/toe"
+	"github.com/goldsmith-build/goldsmith/toe/awscloud"
 )
 
 // config is the JSON file of --config. All but documents is optional.
@@ -47,8 +49,8 @@ type configValue struct {
 
 // readConfig reads a config file. Keys that it does not know are ignored, as
 // the original does, but not in silence.
-func readConfig(path string, stderr io.Writer) (*config, error) {
-	b, err := os.ReadFile(path)
+func readConfig(ctx context.Context, path string, stderr io.Writer) (*config, error) {
+	b, err := readConfigText(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the config file: %w", err)
 	}
@@ -70,6 +72,13 @@ func readConfig(path string, stderr io.Writer) (*config, error) {
 		}
 	}
 	return c, nil
+}
+
+func readConfigText(ctx context.Context, path string) ([]byte, error) {
+	if strings.HasPrefix(path, "s3://") {
+		return toe.Fetch(ctx, awscloud.New(), path, "")
+	}
+	return os.ReadFile(path)
 }
 
 // describeJSON adds the line to a syntax error.

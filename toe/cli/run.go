@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/goldsmith-build/goldsmith/toe"
+	"github.com/goldsmith-build/goldsmith/toe/awscloud"
 )
 
 // runFlags are the flags of "toe run".
@@ -145,7 +146,7 @@ func (f *runFlags) options(cmd *cobra.Command) (toe.Options, error) {
 		return usage("--documents and --parameters cannot be given together with --config")
 	}
 	if f.config != "" {
-		c, err := readConfig(f.config, cmd.ErrOrStderr())
+		c, err := readConfig(cmd.Context(), f.config, cmd.ErrOrStderr())
 		if err != nil {
 			return o, err
 		}
@@ -172,13 +173,16 @@ func (f *runFlags) options(cmd *cobra.Command) (toe.Options, error) {
 	o.RebootMode = toe.RebootMode(f.rebootMode)
 	o.BlockedActions = splitList(f.blocked)
 	o.ResumeCommand = resumeCommand()
+	o.Cloud = awscloud.New()
+	o.LogBucket, o.LogPrefix, o.LogBucketOwner = f.remote.logBucket, f.remote.logPrefix, f.remote.logBucketOwner
+	o.DocumentBucketOwner = f.remote.documentBucketOwner
 	return o, nil
 }
 
 // check refuses what this build cannot do, rather than to pass over it.
 func (r *remoteFlags) check() error {
-	if r.logBucket != "" || r.logPrefix != "" || r.logBucketOwner != "" {
-		return fmt.Errorf("this build of toe cannot upload logs to S3; use --log-directory")
+	if r.logBucket == "" && (r.logPrefix != "" || r.logBucketOwner != "") {
+		return fmt.Errorf("--log-s3-key-prefix and --log-s3-bucket-owner need --log-s3-bucket-name")
 	}
 	if !r.cwIgnoreFailures && (r.cwGroup != "" || r.cwStream != "" || r.cwRegion != "") {
 		return fmt.Errorf("this build of toe cannot send logs to CloudWatch; use --log-directory, or add --cw-ignore-failures")

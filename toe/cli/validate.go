@@ -1,16 +1,17 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/goldsmith-build/goldsmith/toe"
 	"github.com/goldsmith-build/goldsmith/toe/action"
+	"github.com/goldsmith-build/goldsmith/toe/awscloud"
 )
 
 type validateFlags struct {
@@ -65,7 +66,7 @@ func (f *validateFlags) run(cmd *cobra.Command) error {
 	}
 	var all toe.Problems
 	for _, path := range splitList(f.documents) {
-		all = append(all, validate(path, platforms, blocked)...)
+		all = append(all, f.validate(cmd.Context(), path, platforms, blocked)...)
 	}
 	for _, p := range all {
 		fmt.Fprintln(cmd.ErrOrStderr(), p)
@@ -92,10 +93,10 @@ func printVerdict(w io.Writer, v verdict) error {
 
 // validate gives the problems of one document on several platforms, each
 // problem once.
-func validate(path string, platforms, blocked []string) toe.Problems {
-	data, err := os.ReadFile(path)
+func (f *validateFlags) validate(ctx context.Context, path string, platforms, blocked []string) toe.Problems {
+	data, err := toe.Fetch(ctx, awscloud.New(), path, f.owner)
 	if err != nil {
-		return toe.Problems{{Document: path, Rule: "unreadable", Message: fmt.Sprintf("reading the document: %v", err)}}
+		return toe.Problems{{Document: path, Rule: "unreadable", Message: err.Error()}}
 	}
 	var problems toe.Problems
 	for _, platform := range platforms {
