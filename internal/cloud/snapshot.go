@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -58,4 +59,14 @@ func snapshotFromRow(row store.Snapshot) (s Snapshot, err error) {
 		return Snapshot{}, fmt.Errorf("decoding %s: %w", row.ID, err)
 	}
 	return s, nil
+}
+
+// Manifests gives the manifests of all snapshots there are: what a collection of
+// blocks has to keep for the cloud's sake.
+func (w *World) Manifests(ctx context.Context) (all []string, err error) {
+	err = w.store.Read(ctx, func(tx *store.Tx) error {
+		all, err = tx.Manifests()
+		return err
+	})
+	return all, err
 }

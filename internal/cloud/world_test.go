@@ -161,11 +161,17 @@ func TestCopyAndDeregister(t *testing.T) {
 		})
 		return unused, err
 	}
+	if kept, err := f.world.Manifests(t.Context()); err != nil || !cmp.Equal(kept, []string{"sha256:m"}) {
+		t.Errorf("Manifests = %v, %v", kept, err)
+	}
 	if unused, err := deregister(a.ID); err != nil || len(unused) != 0 {
 		t.Errorf("Deregister = %v, %v; the copy still needs the blocks", unused, err)
 	}
 	if unused, err := deregister(c.ID); err != nil || !cmp.Equal(unused, []string{"sha256:m"}) {
 		t.Errorf("Deregister = %v, %v; nobody needs the blocks any more", unused, err)
+	}
+	if left, err := f.world.Manifests(t.Context()); err != nil || len(left) != 0 {
+		t.Errorf("Manifests = %v, %v", left, err)
 	}
 	_, err := deregister(c.ID)
 	wantCode(t, err, "InvalidAMIID.NotFound")

@@ -40,6 +40,7 @@ var (
 	deleteSnapshot = define(`DELETE FROM snapshot WHERE id = ?`)
 	selectSnapshot = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE id = ?`)
 	listSnapshots  = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE account = ? AND region = ? AND id > ? ORDER BY id LIMIT ?`)
+	listManifests  = define(`SELECT DISTINCT manifest FROM snapshot ORDER BY manifest`)
 	manifestUsers  = define(`SELECT COUNT(*) FROM (SELECT 1 FROM snapshot WHERE manifest = ? LIMIT 1) AS used`)
 )
 
@@ -143,4 +144,11 @@ func (tx *Tx) Snapshots(account, region, after string, limit int) ([]Snapshot, e
 func (tx *Tx) ManifestInUse(manifest string) (bool, error) {
 	n, _, err := one(tx, "looking for the users of a manifest", manifestUsers, scanInt, manifest)
 	return n > 0, err
+}
+
+// Manifests gives the manifests of all snapshots, of whatever account and
+// region: the disks whose blocks must stay.
+func (tx *Tx) Manifests() ([]string, error) {
+	scan := func(r row) (m string, err error) { return m, r.Scan(&m) }
+	return many(tx, "listing the manifests of snapshots", listManifests, scan)
 }

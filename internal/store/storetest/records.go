@@ -174,7 +174,9 @@ func snapshots(t *testing.T, s *store.Store) {
 		used, err3 := tx.ManifestInUse("m")
 		unused, err4 := tx.ManifestInUse("other")
 		same(t, "in use", []bool{used, unused}, []bool{true, false})
-		return errors.Join(err, err2, err3, err4)
+		all, err5 := tx.Manifests()
+		same(t, "manifests", all, []string{"m"})
+		return errors.Join(err, err2, err3, err4, err5)
 	})
 	for _, x := range want {
 		write(t, s, func(tx *store.Tx) error { return tx.DeleteSnapshot(x.ID) })
