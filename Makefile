@@ -37,7 +37,7 @@ lint: ## formatting, vet, staticcheck, shell scripts
 	@test -z "$$(gofmt -l cmd internal toe api test)" || { gofmt -d cmd internal toe api test; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
-	shellcheck script/* .ci/run internal/engine/*.sh api/*.sh
+	shellcheck $$(git grep -lE '^#!.*[/ ](ba)?sh$$')
 
 generate: ## make the API's shapes anew from the pinned service models
 	@script/generate
