@@ -29,6 +29,7 @@ type Config struct {
 	Tester   instance.Kind // runs the test workflow's instances: the vm
 	Resolver Resolver
 	Recorder Recorder
+	Parents  func(context.Context) ([]string, error) // snapshots of the parent images, which are never collected; nil: none
 
 	Dir      string // the data folder: instances/ and logs/ are below it
 	Toe      string // the executor binary that is put into instances

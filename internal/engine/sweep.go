@@ -91,15 +91,43 @@ func (e *Engine) sweepFolders(known map[string]bool) error {
 // collects blocks that no snapshot uses.
 func (e *Engine) clean() {
 	defer e.swept.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-e.janitor
+		cancel()
+	}()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	for {
+	for minutes := 1; ; minutes++ {
 		select {
-		case <-e.janitor:
+		case <-ctx.Done():
 			return
 		case <-tick.C:
-			e.dropUnwanted(context.Background())
+			e.dropUnwanted(ctx)
 		}
+		if minutes%collectEvery == 0 {
+			e.collect(ctx)
+		}
+	}
+}
+
+// collectEvery is how many minutes lie between two collections of blocks.
+const collectEvery = 60
+
+// collect removes the snapshots that neither an AMI nor a parent image names,
+// and the blocks that only they used.
+func (e *Engine) collect(ctx context.Context) {
+	err := e.Disks.Collect(ctx, func(ctx context.Context) ([]string, error) {
+		keep, err := e.Cloud.Manifests(ctx)
+		if err != nil || e.Parents == nil {
+			return keep, err
+		}
+		parents, err := e.Parents(ctx)
+		return append(keep, parents...), err
+	})
+	if err != nil && ctx.Err() == nil {
+		e.Log.Error("collecting unused blocks", "err", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/goldsmith-build/goldsmith/internal/wire"
 )
 
 // routes puts the service's own pages beside the API. AWS operations never
@@ -69,15 +71,8 @@ func (s *Server) listen(addr string, handler http.Handler) error {
 	if err != nil {
 		return err
 	}
-	s.http = &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       60 * time.Second,
-		WriteTimeout:      120 * time.Second,
-		IdleTimeout:       120 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
+	s.http = wire.NewServer(handler)
+	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	s.URL = "http://" + ln.Addr().String()
 	s.served = make(chan error, 1)
 	go func() {

@@ -48,6 +48,18 @@ func (p *parentImages) Parents(context.Context) ([]imagebuilder.Parent, error) {
 	return list, nil
 }
 
+// parentSnapshots gives the snapshots of all parents, read anew each time.
+func parentSnapshots(parents *base.Store) func(context.Context) ([]string, error) {
+	return func(context.Context) ([]string, error) {
+		list, err := parents.List()
+		all := make([]string, 0, len(list))
+		for _, p := range list {
+			all = append(all, p.Snapshot)
+		}
+		return all, err
+	}
+}
+
 // bootMode is EC2's word for the firmwares that a disk boots with.
 func bootMode(modes []string) string {
 	bios, uefi := slices.Contains(modes, "legacy-bios"), slices.Contains(modes, "uefi")

@@ -121,7 +121,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (a
 	kinds := Kinds(s.dir)
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
-		Resolver: service, Recorder: service, Dir: string(s.dir), Toe: o.Toe, Builds: o.Config.Builds,
+		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Toe: o.Toe, Builds: o.Config.Builds,
 		Buckets: s.dir.Buckets(), Log: s.log, Observer: s.metrics,
 	})
 	if err != nil {
