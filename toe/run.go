@@ -151,7 +151,7 @@ func refuse(o *Options, problems Problems) *Result {
 	}
 	first := problems[0]
 	r := &Result{
-		Summary:  Summary{ExecutionID: id, Status: StatusFailed, FailureMessage: first.String()},
+		Summary:  Summary{ExecutionID: id, Status: StatusFailed, FailureMessage: cutString(first.String(), maxMessage)},
 		Failure:  &Failure{Document: first.Document, ErrorMessage: cutString(problems.Error(), MaxFailureStderr)},
 		Problems: problems,
 	}
@@ -161,7 +161,7 @@ func refuse(o *Options, problems Problems) *Result {
 		}
 	}
 	if o.Events != nil {
-		o.Events(Event{Event: EventResult, Time: time.Now(), Status: StatusFailed, Error: first.String(), Result: &r.Summary, Failure: r.Failure})
+		o.Events(Event{Event: EventResult, Time: time.Now(), Status: StatusFailed, Error: r.Summary.FailureMessage, Result: &r.Summary, Failure: r.Failure})
 	}
 	return r
 }

@@ -663,3 +663,24 @@ func TestRunUnavailableActions(t *testing.T) {
 		}
 	}
 }
+
+// TestRunLongMessages: what a document holds cannot make an event's line long.
+func TestRunLongMessages(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	long := strings.Repeat("x", 500_000)
+	b.run(steps("{name: Run, action: ExecuteBinary, inputs: {path: './" + long + "', arguments: ['{{ env:" + long + " }}']}}"))
+	b.run("schemaVersion: " + long + "\n" + long + ": x\n")
+	for _, e := range b.events {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(line) > 64<<10 {
+			t.Errorf("the event %s has %d bytes", e.Event, len(line))
+		}
+	}
+	if len(b.events) < 4 {
+		t.Errorf("%d events", len(b.events))
+	}
+}

@@ -306,7 +306,7 @@ func (r *running) fail(err error) *Failure {
 		r.result.Status = StatusIgnoredFailure
 	}
 	hide := r.x.logs.secrets.hide
-	r.result.FailureMessage = hide(err.Error())
+	r.result.FailureMessage = cutString(hide(err.Error()), maxMessage)
 	if !r.quiet {
 		r.result.Stderr = hide(r.last.StderrTail)
 	}
@@ -317,6 +317,9 @@ func (r *running) fail(err error) *Failure {
 		Stderr: lastBytes(r.result.Stderr, MaxFailureStderr),
 	}
 }
+
+// maxMessage bounds messages: they may quote what a document holds.
+const maxMessage = 4 << 10
 
 // lastBytes gives the end of a text, beginning with a whole character.
 func lastBytes(s string, most int) string {
