@@ -29,8 +29,19 @@ var elsewhere = map[string][]string{
 	"aws-eusc":   {"eusc-de-east-1"},
 }
 
+// PartitionFor gives the partition that a region belongs to by its name, so that
+// a region which is newer than this program has ARNs too.
+func PartitionFor(name string) string {
+	for prefix, partition := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eu-isoe-": "aws-iso-e", "us-isof-": "aws-iso-f"} {
+		if strings.HasPrefix(name, prefix) {
+			return partition
+		}
+	}
+	return "aws"
+}
+
 // Partition gives the partition of a region, "aws" for most; ok is false for
-// what is no region.
+// what is no region that this program knows.
 func Partition(name string) (partition string, ok bool) {
 	if slices.ContainsFunc(regions, func(r region) bool { return r.name == name }) {
 		return "aws", true

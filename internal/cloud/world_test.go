@@ -241,5 +241,8 @@ func TestPartition(t *testing.T) {
 		if got != want || ok != (want != "") {
 			t.Errorf("Partition(%q) = %q, %v; want %q", region, got, ok, want)
 		}
+		if ok && cloud.PartitionFor(region) != want {
+			t.Errorf("PartitionFor(%q) = %q, want %q", region, cloud.PartitionFor(region), want)
+		}
 	}
 }

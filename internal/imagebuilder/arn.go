@@ -84,11 +84,7 @@ func node(n int64) string {
 
 // newARN names a resource of a request's account and region.
 func newARN(key store.Key, f form, v store.Version) arn {
-	partition, ok := cloud.Partition(key.Region)
-	if !ok {
-		partition = "aws"
-	}
-	return arn{partition: partition, Key: key, form: f, version: v}
+	return arn{partition: cloud.PartitionFor(key.Region), Key: key, form: f, version: v}
 }
 
 var arnPattern = regexp.MustCompile(`^arn:(aws[a-z-]*):imagebuilder:([a-z0-9-]+):([0-9]{12}|aws[a-z-]*|third-party):` +
@@ -103,7 +99,7 @@ func parseARN(s string) (arn, bool) {
 		return arn{}, false
 	}
 	a := arn{partition: m[1], Key: store.Key{Region: m[2], Account: m[3], Kind: store.Kind(m[4]), Name: m[5]}}
-	if partition, ok := cloud.Partition(a.Region); !ok || partition != a.partition {
+	if a.partition != cloud.PartitionFor(a.Region) {
 		return arn{}, false
 	}
 	if m[6] == "" {

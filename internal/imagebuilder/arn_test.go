@@ -35,7 +35,7 @@ func TestParseARN(t *testing.T) {
 		someone + "component/web/1.2.3/0", someone + "component/web/1.2.3/01", someone + "component/web/01.2.3", someone + "component/web/1.2.3/4/5", someone + "component/web/1.x.3", someone + "component/web/x.2.x",
 		someone + "component/web/1.2.x/1", someone + "component/web/1.2.3/x", someone + "component/Web/1.2.3", someone + "component/../1.2.3", someone + "component/web/1.2.3\n", someone + "component/web\x00/1.2.3",
 		someone + "component/web/1073741824.0.0", someone + "component/web/99999999999999999999.0.0", someone + "component/web/1x.0.0", someone + "component/web/xx.x.x",
-		strings.Replace(someone, "us-east-1", "us-east-9", 1) + "component/web/1.2.3", strings.Replace(someone, "arn:aws:", "arn:aws-cn:", 1) + "component/web/1.2.3",
+		strings.Replace(someone, "us-east-1", "", 1) + "component/web/1.2.3", strings.Replace(someone, "arn:aws:", "arn:aws-cn:", 1) + "component/web/1.2.3",
 		strings.Replace(someone, "111111111111", "11111111111", 1) + "component/web/1.2.3", strings.Replace(someone, "imagebuilder", "ec2", 1) + "component/web/1.2.3",
 		" " + someone + "component/web/1.2.3", someone + "COMPONENT/web/1.2.3", someone + "workflow/mine/1.0.0",
 	} {

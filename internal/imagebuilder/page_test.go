@@ -137,3 +137,22 @@ func TestSparseFilters(t *testing.T) {
 		t.Errorf("%d pages", pages)
 	}
 }
+
+func TestTroubleOfTheStoreIsSaid(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	var pages int64
+	if err := f.store.DB().QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.store.DB().ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.CreateComponent(f.ctx, f.componentInput("web", "1.0.0", document+"# "+strings.Repeat("x", 12_000)))
+	wantFault(t, err, "ServiceUnavailableException", "no space left")
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.CreateComponent(f.ctx, f.componentInput("web", "1.0.0", document))
+	wantFault(t, err, "ServiceUnavailableException", "stopping")
+}

@@ -76,7 +76,10 @@ func (s *Service) write(ctx context.Context, fn func(*store.Tx) error) error {
 }
 
 func unavailable(err error) error {
-	if errors.Is(err, store.ErrNoSpace) {
+	switch {
+	case errors.Is(err, store.ErrClosed):
+		return fault.New(api.CodeServiceUnavailable, "The server is stopping. Try again.").Because(err)
+	case errors.Is(err, store.ErrNoSpace):
 		return fault.New(api.CodeServiceUnavailable, "The server has no space left on its disk. Free some and try again.").Because(err)
 	}
 	return err
