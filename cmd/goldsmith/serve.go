@@ -18,8 +18,8 @@ func serveCommand() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the server: API and builds in one process",
-		Long:  "Run the server: API and builds in one process. It prints one line, 'ready http://HOST:PORT', when it answers.",
+		Short: "Run the server: API, schedules and builds in one process",
+		Long:  "Run the server: API, schedules and builds in one process. It prints one line, 'ready http://HOST:PORT', when it answers.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg := config.Default()

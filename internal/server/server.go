@@ -45,6 +45,7 @@ type Server struct {
 	http     *http.Server
 	served   chan error
 	stopping atomic.Bool
+	schedule func() // ends the schedules and returns when they have
 	unlock   func()
 }
 
@@ -104,13 +105,14 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.dir.WriteConfig(s.URL, o.Config.Region); err != nil {
 		return nil, errors.Join(err, s.http.Close(), s.engine.Stop(ctx))
 	}
+	s.schedule = background(service.RunSchedules)
 	s.log.Info("serving", "url", s.URL, "data", string(s.dir), "builds", o.Config.Builds)
 	return s, nil
 }
 
 // assemble puts the service and the engine together, which know each other by
 // interfaces only.
-func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (apiib.Service, error) {
+func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*imagebuilder.Service, error) {
 	parents, err := base.Open(s.dir.Parents(), s.disks.Store)
 	if err != nil {
 		return nil, fmt.Errorf("opening the parent images: %w", err)
@@ -152,9 +154,25 @@ func (s *Server) Wait(ctx context.Context) error {
 	s.log.Info("stopping")
 	stop, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
+	s.schedule()
 	err = errors.Join(err, s.http.Shutdown(stop), s.engine.Stop(stop))
 	s.release()
 	return err
+}
+
+// background runs f until the function that it returns is called, which waits
+// for f's end.
+func background(f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // release gives back what Start took.
