@@ -66,7 +66,7 @@ type Command struct {
 	Dir    string   // "" means "/"
 	Stdin  io.Reader
 	Stdout io.Writer // nil discards
-	Stderr io.Writer
+	Stderr io.Writer // may be Stdout: then one Write is called at a time
 }
 
 // LostError is what Exec, Put and Get return (wrapped) when the instance went

@@ -36,8 +36,13 @@ func (c *Channel) Exec(ctx context.Context, cmd instance.Command) (int, error) {
 	if cmd.Stdin != nil {
 		go op.pump(ctx, cancel, protocol.StreamStdin, cmd.Stdin)
 	}
+	stdout, stderr := cmd.Stdout, cmd.Stderr
+	if stdout != nil && same(stdout, stderr) {
+		stdout = &lockedWriter{w: stdout}
+		stderr = stdout
+	}
 	drained := op.drainAll(cancel, map[string]io.Writer{
-		protocol.StreamStdout: cmd.Stdout, protocol.StreamStderr: cmd.Stderr,
+		protocol.StreamStdout: stdout, protocol.StreamStderr: stderr,
 	})
 	last, err := c.await(ctx, op, drained)
 	if err != nil {
@@ -265,4 +270,23 @@ func (s *sinkWriter) Write(b []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
+}
+
+// same tells whether two writers are one; writers of types that cannot be
+// compared are not.
+func same(a, b io.Writer) bool {
+	defer func() { _ = recover() }() // the comparison panics for those, and same stays false
+	return a == b
+}
+
+// lockedWriter lets both outputs of a command go to one writer.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }

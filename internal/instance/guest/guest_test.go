@@ -329,6 +329,16 @@ func TestTrueAgent(t *testing.T) {
 	if err != nil || exit != 3 || out.String() != "in" || errs.String() != "err\n" {
 		t.Errorf("Exec: %d, %v, %q, %q", exit, err, out.String(), errs.String())
 	}
+	// One writer for both outputs, and writers that cannot be compared.
+	out.Reset()
+	both := instance.Command{Argv: []string{"sh", "-c", "for n in $(seq 500); do echo o; echo e >&2; done"}, Stdout: &out, Stderr: &out}
+	if _, err := c.Exec(t.Context(), both); err != nil || out.Len() != 2000 {
+		t.Errorf("Exec with one writer: %v, %d of 2000 bytes", err, out.Len())
+	}
+	discard := writerFunc(func(b []byte) (int, error) { return len(b), nil })
+	if _, err := c.Exec(t.Context(), instance.Command{Argv: []string{"echo"}, Stdout: discard, Stderr: discard}); err != nil {
+		t.Errorf("Exec with functions as writers: %v", err)
+	}
 	name := filepath.Join(t.TempDir(), "sub", "file")
 	content := bytes.Repeat([]byte("some bytes "), 1<<17)
 	if err := c.Put(t.Context(), name, 0o640, bytes.NewReader(content)); err != nil {

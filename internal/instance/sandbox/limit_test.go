@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/instancetest"
@@ -46,20 +47,20 @@ func TestForkBomb(t *testing.T) {
 	i := h.Launch(t, spec)
 	var out bytes.Buffer
 	exit, err := i.Exec(t.Context(), instance.Command{
-		Argv: []string{"perl", "-e", fmt.Sprintf(`$SIG{TERM} = "IGNORE"; for (1..%d) { my $p = fork; die "limit" unless defined $p; sleep 600 unless $p }`, maxPIDs+100)}, Stderr: &out,
+		Argv: []string{"perl", "-e", fmt.Sprintf(`for (1..%d) { my $p = fork; die "limit" unless defined $p; sleep 5 unless $p }`, maxPIDs+100)}, Stderr: &out,
 	})
 	var lost *instance.LostError
 	if !errors.As(err, &lost) && (err != nil || exit == 0 || !strings.Contains(out.String(), "limit")) {
 		t.Errorf("%d processes under a limit of %d: %d, %v, %s", maxPIDs+100, maxPIDs, exit, err, out.String())
 	}
-	for range 100 {
-		if _, err = i.Exec(t.Context(), instance.Command{Argv: []string{"pkill", "-KILL", "perl"}}); err == nil {
-			break
+	// Until the bomb is over there is no process left for another command.
+	for range 600 {
+		if _, err = i.Exec(t.Context(), instance.Command{Argv: []string{"true"}}); err == nil {
+			return
 		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	if _, err := i.Exec(t.Context(), instance.Command{Argv: []string{"true"}}); err != nil {
-		t.Errorf("after that the instance is of no use: %v", err)
-	}
+	t.Errorf("after that the instance is of no use: %v", err)
 }
 
 // TestHostIsHidden looks that devices and kernel settings of the host are out
