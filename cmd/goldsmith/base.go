@@ -34,7 +34,7 @@ func openParents(cmd *cobra.Command) (*base.Store, error) {
 
 // baseBuildCommand is 'goldsmith base build NAME'.
 func baseBuildCommand() *cobra.Command {
-	var cache string
+	var opts base.BuildOptions
 	cmd := &cobra.Command{
 		Use:   "build NAME",
 		Short: "Bootstrap a parent image from this machine's package mirror (debian-12-x86)",
@@ -45,14 +45,16 @@ func baseBuildCommand() *cobra.Command {
 				return err
 			}
 			start := time.Now()
-			parent, err := parents.Build(cmd.Context(), args[0], base.BuildOptions{Cache: cache, Progress: progress(cmd)})
+			opts.Progress = progress(cmd)
+			parent, err := parents.Build(cmd.Context(), args[0], opts)
 			if err != nil {
 				return err
 			}
 			return printParent(cmd, parent, start)
 		},
 	}
-	cmd.Flags().StringVar(&cache, "cache", "", "a folder that keeps the finished disk for other data folders")
+	cmd.Flags().StringVar(&opts.Cache, "cache", "", "a folder that keeps the finished disk for other data folders")
+	cmd.Flags().StringVar(&opts.Mirror, "mirror", "", "the URL of a package archive (default: this machine's own settings)")
 	return cmd
 }
 
@@ -83,6 +85,9 @@ func baseImportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what recipes call the image")
+	cmd.Flags().StringVar(&opts.Version, "version", "", "x.y.z (default: today's date)")
+	cmd.Flags().StringVar(&opts.OSVersion, "os-version", "", "such as 'Amazon Linux 2023' (default: found out from an ext4 root)")
+	cmd.Flags().StringVar(&opts.Architecture, "architecture", "", "x86_64 or arm64 (default: found out from an ext4 root)")
 	cmd.Flags().StringVar(&opts.SHA256, "sha256", "", "refuse a file with another SHA-256")
 	return cmd
 }
