@@ -148,3 +148,47 @@ func TestGrowRefuses(t *testing.T) {
 		t.Errorf("the refused disk has %d bytes, %v", st.Size(), err)
 	}
 }
+
+// TestGrowWithoutLoopDevices takes the slow way, which machines without loop
+// devices take.
+func TestGrowWithoutLoopDevices(t *testing.T) {
+	t.Parallel()
+	name := makeDisk(t, "label: gpt\nstart=2048,size=2048,type=21686148-6449-6E6F-744E-656564454649\nstart=4096,size=61440,type=L\n", 2*mib)
+	disk, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	st, err := disk.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := Read(disk, st.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := table.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.Truncate(200 * mib); err != nil {
+		t.Fatal(err)
+	}
+	grown, err := table.growTable(disk, root, 200*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := growCopy(t.Context(), disk, grown); err != nil {
+		t.Fatal(err)
+	}
+	if st, err = disk.Stat(); err != nil || st.Size() != 200*mib {
+		t.Errorf("the disk has %d bytes, %v; want 200 MiB", st.Size(), err)
+	}
+	if out, err := runOn(t.Context(), disk, "e2fsck", "-f", "-n", Inside(grown.Offset)); err != nil {
+		t.Errorf("the file system is not clean: %v %s", err, out)
+	}
+	entries, err := os.ReadDir(filepath.Dir(name))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%d files beside the disk, %v; want none", len(entries)-1, err)
+	}
+}
