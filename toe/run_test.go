@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -639,28 +638,6 @@ func TestRunPhases(t *testing.T) {
 	b.options.Phases = []string{"nope"}
 	if r := b.run(text); r.Summary.Status != "success" || r.Summary.ExecutedStepCount != 0 {
 		t.Errorf("no phase: %+v", r.Summary)
-	}
-}
-
-func TestRunUnavailableActions(t *testing.T) {
-	t.Parallel()
-	for _, name := range slices.DeleteFunc(toe.Actions(), toe.CanRun) {
-		if name == "ExecutePowerShell" || strings.HasSuffix(name, "MSI") || name == "SetRegistry" {
-			continue // refused on this platform already
-		}
-		inputs, ok := map[string]string{
-			"S3Download": "[{source: 's3://a/b', destination: c}]", "S3Upload": "[{source: a, destination: 's3://a/b'}]", "UpdateOS": "{}",
-			"CopyFolder": "[{source: a, destination: b}]", "CreateSymlink": "[{path: a, target: b}]", "DeleteFolder": "[{path: a}]", "ListFiles": "[{path: a}]",
-			"MoveFile": "[{source: a, destination: b}]", "MoveFolder": "[{source: a, destination: b}]", "SetFileEncoding": "[{path: a}]", "SetFileOwner": "[{path: a, owner: b}]",
-			"SetFolderOwner": "[{path: a, owner: b}]", "SetFilePermissions": "[{path: a, permissions: 1}]", "SetFolderPermissions": "[{path: a, permissions: 1}]", "ExecuteDocument": "{document: a}",
-		}[name]
-		if !ok {
-			t.Errorf("no example of %s", name)
-		}
-		r := newBench(t).run(steps("{name: Step, action: " + name + ", inputs: " + inputs + "}"))
-		if want := "the action " + name + " is not available in this build of toe: it can be checked, not run"; r.Failure == nil || r.Failure.ErrorMessage != want {
-			t.Errorf("%s: failure %+v", name, r.Failure)
-		}
 	}
 }
 
