@@ -365,7 +365,7 @@ func TestRunTruncatedOutput(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	r := b.run(steps(sh("Big", "head -c 1100000 /dev/zero | tr \"\\0\" x"), sh("Use", "echo {{ build.Big.outputs.stdout }}")))
-	if r.Failure == nil || !strings.Contains(r.Failure.ErrorMessage, "the output of step Big is longer than 1048576 bytes") {
+	if r.Failure == nil || !strings.Contains(r.Failure.ErrorMessage, "the output of step Big is longer than 262144 bytes") {
 		t.Errorf("failure %+v", r.Failure)
 	}
 }

@@ -89,8 +89,8 @@ type Result struct {
 // Limits on what is kept of a program's output for later steps and reports.
 // Everything is streamed to the log beyond them.
 const (
-	MaxOutput  = 1 << 20  // bytes of standard output that later steps can refer to
-	StderrTail = 64 << 10 // bytes of standard error kept for the failure report
+	MaxOutput  = 256 << 10 // bytes of standard output that later steps can refer to
+	StderrTail = 64 << 10  // bytes of standard error kept for the failure report
 )
 
 // ExitError is a program's failure by its exit status.
