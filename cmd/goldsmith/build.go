@@ -48,15 +48,15 @@ func buildCommand() *cobra.Command {
 
 // client talks to the server of a data folder, in the region of an ARN.
 func client(data datadir.Dir, arn string) (*imagebuilder.Client, error) {
+	region, err := regionOf(arn)
+	if err != nil {
+		return nil, err
+	}
 	endpoint, err := data.Endpoint()
 	if err != nil {
 		return nil, fmt.Errorf("%w (has a server been started on this data folder?)", err)
 	}
 	key, err := data.Key()
-	if err != nil {
-		return nil, err
-	}
-	region, err := regionOf(arn)
 	if err != nil {
 		return nil, err
 	}

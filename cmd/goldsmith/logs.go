@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -120,14 +121,19 @@ func printFile(w io.Writer, path string) error {
 	return err
 }
 
-// printable drops control characters other than newline and tab.
+// escapes are the sequences by which a program sets colours and moves the
+// cursor.
+var escapes = regexp.MustCompile(`\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Za-z0-9]|[=>c78])`)
+
+// printable drops escape sequences, and control characters other than newline
+// and tab.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return -1
 		}
 		return r
-	}, text)
+	}, escapes.ReplaceAllString(text, ""))
 }
 
 // followFile prints a file as it grows, until the image's end is in it.

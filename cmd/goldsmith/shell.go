@@ -11,9 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"github.com/goldsmith-build/goldsmith/internal/engine"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
 	"github.com/goldsmith-build/goldsmith/internal/instance/sandbox"
 )
 
@@ -37,16 +39,26 @@ func shellCommand() *cobra.Command {
 				return err
 			}
 			if len(kept.Enter) > 0 && unix.Kill(kept.PID, 0) == nil {
-				return enter(kept.Enter)
+				return enter(cmd.Context(), kept.Kind, kept.Dir, kept.Enter)
 			}
 			return enterVolume(cmd.Context(), kept)
 		},
 	}
 }
 
-// enter runs a command line that opens a shell, and ends with its status.
-func enter(argv []string) error {
-	c := exec.Command(argv[0], argv[1:]...)
+// enter opens a shell in a running instance and ends with its status: on a
+// terminal through the guest agent, which gives the guest no way to the host's
+// terminal but bytes; and for a script on standard input, where a terminal of
+// its own would only echo it, through argv.
+func enter(ctx context.Context, kind, dir string, argv []string) error {
+	if kind != "sandbox" || term.IsTerminal(int(os.Stdin.Fd())) {
+		exit, err := guest.Shell(ctx, dir, nil, os.Stdin, os.Stdout)
+		if err == nil && exit != 0 {
+			err = exitStatus(exit)
+		}
+		return err
+	}
+	c := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := c.Run()
 	var exit *exec.ExitError
@@ -85,7 +97,7 @@ func enterVolume(ctx context.Context, kept engine.Kept) (err error) {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", kept.ID, err)
 	}
-	shellErr := enter(inst.Enter())
+	shellErr := enter(ctx, "sandbox", dir, inst.Enter())
 	stop, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := inst.Stop(stop); err != nil {
