@@ -21,6 +21,19 @@ type Config struct {
 	Region   string    `yaml:"region"`   // of the AWS config file that the server writes, default us-east-1
 	Accounts []Account `yaml:"accounts"` // the first is the one of the server's own credentials file
 	Builds   int       `yaml:"builds"`   // images worked on at once, default 2
+	Quotas   Quotas    `yaml:"quotas"`
+}
+
+// Quotas are the limits of an account in a region. What is left out, or zero,
+// is Amazon's default; a negative number means no limit.
+type Quotas struct {
+	Components                   int `yaml:"components"`                   // 1,000
+	ImageRecipes                 int `yaml:"imageRecipes"`                 // 1,000
+	DistributionConfigurations   int `yaml:"distributionConfigurations"`   // 1,000
+	InfrastructureConfigurations int `yaml:"infrastructureConfigurations"` // 1,000
+	ImagePipelines               int `yaml:"imagePipelines"`               // 75
+	ConcurrentBuilds             int `yaml:"concurrentBuilds"`             // 100
+	ComponentsPerRecipe          int `yaml:"componentsPerRecipe"`          // 20
 }
 
 // Account is an AWS account that the server knows.

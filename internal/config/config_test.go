@@ -23,6 +23,8 @@ func TestRead(t *testing.T) {
 		"bad key":       {"accounts: [{id: '111122223333', keys: [{accessKeyId: a, secretAccessKey: 0123456789abcdef}]}]", "accounts[0].keys[0].accessKeyId"},
 		"bad secret":    {"accounts: [{id: '111122223333', keys: [{accessKeyId: AKIA0000000000000000, secretAccessKey: x}]}]", "secretAccessKey"},
 		"builds":        {"builds: 0", "builds"},
+		"quotas":        {"quotas: {components: -1, imagePipelines: 500}", ""},
+		"other quota":   {"quotas: {component: 1}", "component"},
 		"not yaml":      {"a: [", "reading the configuration"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -119,6 +119,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	}
 	service := imagebuilder.New(imagebuilder.Config{
 		Store: s.store, World: world, Parents: &parentImages{store: parents}, Bucket: imagebuilder.Folder(s.dir.Buckets()), Log: s.log,
+		Quotas: quotas(o.Config.Quotas),
 	})
 	kinds := Kinds(s.dir)
 	s.engine, err = engine.New(ctx, engine.Config{
@@ -131,6 +132,15 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	}
 	service.Attach(s.engine)
 	return service, nil
+}
+
+// quotas are the configuration's, in the service's terms.
+func quotas(q config.Quotas) imagebuilder.Quotas {
+	return imagebuilder.Quotas{
+		Components: q.Components, ImageRecipes: q.ImageRecipes, Distributions: q.DistributionConfigurations,
+		Infrastructures: q.InfrastructureConfigurations, Pipelines: q.ImagePipelines, Builds: q.ConcurrentBuilds,
+		ComponentsPerRecipe: q.ComponentsPerRecipe,
+	}
 }
 
 // Kinds are the kinds of instance that a data folder's server uses: the one
