@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 )
@@ -22,6 +23,10 @@ const exitReboot = 194
 // maxReboots bounds how often one run of components may reboot its instance,
 // as the SSM agent's default does.
 const maxReboots = 15
+
+// afterwards is how long looking at an instance after its components have run
+// may take: what became of them is known, and a guest that hangs cannot hide it.
+const afterwards = 5 * time.Minute
 
 // phasesOf are the phases that each stage runs (User Guide, "How Image Builder
 // works with components").
@@ -117,11 +122,12 @@ func (x *execution) place(ctx context.Context) (err error) {
 
 // execute runs the executor, reboots when it asks, and fetches its logs.
 func (x *execution) execute(ctx context.Context) error {
-	console, err := os.OpenFile(filepath.Join(x.dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(filepath.Join(x.dir, "console.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the step's console log: %w", err)
 	}
-	defer console.Close()
+	defer file.Close()
+	console := &stepConsole{w: file, left: maxLogs}
 	for reboots := 0; ; reboots++ {
 		events := newEventReader(console)
 		stderr := &tail{max: 4096}
@@ -189,6 +195,8 @@ func (x *execution) fullDisk(ctx context.Context, said string) string {
 	if strings.Contains(strings.ToLower(said), "no space left on device") {
 		return ""
 	}
+	ctx, cancel := context.WithTimeout(ctx, afterwards)
+	defer cancel()
 	var out bytes.Buffer
 	exit, err := x.machine.Exec(ctx, instance.Command{Argv: []string{"df", "-Pk", "/"}, Stdout: &limited{w: &out, left: 4096}})
 	if err != nil || exit != 0 {

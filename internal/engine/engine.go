@@ -56,7 +56,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	running map[string]context.CancelCauseFunc // by image ARN
-	kept    map[string]instance.Instance       // by instance id: kept for a person after a failure
+	kept    map[string]*machine                // by instance id: kept for a person after a failure
 	closing bool
 	janitor chan struct{} // closed to end the janitor
 	swept   sync.WaitGroup
@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{
 		Config:  cfg,
 		running: map[string]context.CancelCauseFunc{},
-		kept:    map[string]instance.Instance{},
+		kept:    map[string]*machine{},
 		janitor: make(chan struct{}),
 	}
 	driver := riversqlite.New(cfg.Store.DB())
@@ -153,12 +153,19 @@ func (e *Engine) Stop(ctx context.Context) error {
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for id, inst := range e.kept {
-		if stopErr := inst.Stop(ctx); stopErr != nil {
+	for id, m := range e.kept {
+		if stopErr := m.Stop(ctx); stopErr != nil {
 			e.Log.Warn("stopping a kept instance", "instance", id, "err", stopErr)
-			inst.Kill()
 		}
-		if noteErr := stoppedKept(e.instanceDir(id)); noteErr != nil {
+		if endErr := m.end(); endErr != nil {
+			e.Log.Error("ending a kept instance", "instance", id, "err", endErr)
+		}
+		note, noteErr := readKept(m.dir)
+		if noteErr == nil {
+			note.Enter, note.PID = nil, 0
+			noteErr = note.write()
+		}
+		if noteErr != nil {
 			e.Log.Warn("noting that a kept instance stopped", "instance", id, "err", noteErr)
 		}
 		delete(e.kept, id)

@@ -42,6 +42,7 @@ type world struct {
 	outputs  []OutputAMI
 	packages []Package
 	cancel   bool
+	stuck    bool              // instances cannot be ended
 	alive    map[string]string // instance id to kind
 	launched []string
 	// execute stands for the executor: it gets the stage's kind of instance and
@@ -257,10 +258,13 @@ func (p *paper) Get(_ context.Context, _ string, to io.Writer) error {
 	return err
 }
 func (p *paper) Reboot(context.Context) error { return nil }
-func (p *paper) Stop(context.Context) error   { return p.Kill() }
+func (p *paper) Stop(context.Context) error   { return nil }
 func (p *paper) Kill() error {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
+	if p.w.stuck {
+		return errors.New("it does not go away")
+	}
 	delete(p.w.alive, p.id)
 	return nil
 }
@@ -531,4 +535,118 @@ func TestAKeptInstanceStays(t *testing.T) {
 	if _, err := os.Stat(kept.Volume); err != nil {
 		t.Errorf("the kept volume is gone: %v", err)
 	}
+	// After a crash the note may be of any age, or gone: the ledger has it all.
+	want := kept
+	if err := os.Remove(filepath.Join(kept.Dir, keptFile)); err != nil {
+		t.Fatal(err)
+	}
+	_, stop = w.start()
+	stop()
+	if kept, err = FindKept(w.dir, testARN); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, kept); diff != "" {
+		t.Errorf("the note after a restart (-want +got):\n%s", diff)
+	}
+}
+
+// TestNothingIsKeptOfAnImageThatGoesOn dies between keeping an instance and
+// recording the image as FAILED.
+func TestNothingIsKeptOfAnImageThatGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := filepath.Join(w.dir, "instances", "i-1")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	row := store.Instance{ID: "i-1", Kind: "sandbox", Dir: dir, ImageARN: testARN, State: "kept", Created: time.Now()}
+	if err := w.store.Write(context.Background(), func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+		t.Fatal(err)
+	}
+	_, stop := w.start()
+	defer stop()
+	w.clean()
+}
+
+// TestNoRowStaysRunning gives an image up, and cancels one, of which a dead
+// server left rows that say RUNNING.
+func TestNoRowStaysRunning(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		prepare func(w *world)
+		end     Status
+		flow    string
+	}{
+		"given up":  {func(w *world) { w.starts(maxStarts) }, Failed, stepFailed},
+		"cancelled": {func(w *world) { w.cancel = true }, Cancelled, stepCancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			e, stop := w.start()
+			stop()
+			w.states = append(w.states, Building)
+			err := w.store.Write(context.Background(), func(tx *store.Tx) error {
+				return errors.Join(
+					tx.PutWorkflowExecution(store.WorkflowExecution{ID: "wf-1", ImageARN: testARN, Type: "BUILD", Status: stepRunning, Start: time.Now()}),
+					tx.PutStepExecution(store.StepExecution{ID: "step-1", WorkflowExecutionID: "wf-1", ImageARN: testARN, Name: "LaunchBuildInstance", Status: stepRunning, Start: time.Now()}))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.enqueue(e)
+			tc.prepare(w)
+			_, stop = w.start()
+			defer stop()
+			w.waitEnd()
+			if got := w.states[len(w.states)-1]; got != tc.end {
+				t.Errorf("the image is %s, want %s", got, tc.end)
+			}
+			var wf store.WorkflowExecution
+			var steps []store.StepExecution
+			w.store.Read(context.Background(), func(tx *store.Tx) (err error) {
+				wf, _, err = tx.WorkflowExecution("wf-1")
+				steps, _ = tx.StepExecutions("wf-1")
+				return err
+			})
+			if wf.Status != tc.flow || wf.End.IsZero() || len(steps) != 1 || steps[0].Status != stepCancelled {
+				t.Errorf("execution %+v, steps %+v", wf, steps)
+			}
+		})
+	}
+}
+
+// starts makes the queued job look as if servers had died n times over it.
+func (w *world) starts(n int) {
+	w.t.Helper()
+	err := w.store.Write(context.Background(), func(tx *store.Tx) error {
+		_, err := tx.SQL().Exec(`UPDATE river_job SET state = 'running', attempt = ?`, n)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestWhatCannotBeRemovedStaysInTheLedger fails to end an instance: the next
+// server must know of it.
+func TestWhatCannotBeRemovedStaysInTheLedger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stuck = true
+	e, stop := w.start()
+	w.enqueue(e)
+	w.waitEnd()
+	stop()
+	var rows []store.Instance
+	if err := w.store.Read(context.Background(), func(tx *store.Tx) (err error) { rows, err = tx.Instances(); return err }); err != nil || len(rows) != 2 {
+		t.Errorf("the ledger holds %v (%v), want both instances", rows, err)
+	}
+	w.mu.Lock()
+	w.stuck = false
+	clear(w.alive)
+	w.mu.Unlock()
+	_, stop = w.start()
+	defer stop()
+	w.clean()
 }

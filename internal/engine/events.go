@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/toe"
@@ -20,8 +21,12 @@ import (
 // output. What comes from a guest is never trusted to keep to it.
 const maxEventLine = 1 << 20
 
-// maxLogs bounds what is fetched of a step's log folder, in bytes.
-const maxLogs = 256 << 20
+// maxLogs bounds what is fetched of a step's log folder, and what is kept of its
+// console, in bytes; maxLogFiles bounds the files.
+const (
+	maxLogs     = 256 << 20
+	maxLogFiles = 10_000
+)
 
 // eventReader takes the executor's events as they come, writes the output they
 // carry to the step's console log, and keeps what the last one says of a failure.
@@ -108,6 +113,8 @@ func describe(e toe.Event) string {
 // fetchLogs brings the executor's log folder to the host. A guest that fails to
 // give it does not fail the step.
 func (x *execution) fetchLogs(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, afterwards)
+	defer cancel()
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -134,7 +141,7 @@ func unpack(r io.Reader, dir string) error {
 		return err
 	}
 	defer root.Close()
-	left := int64(maxLogs)
+	left, files := int64(maxLogs), 0
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
 		if err == io.EOF {
@@ -149,6 +156,9 @@ func unpack(r io.Reader, dir string) error {
 		}
 		if left -= h.Size; h.Size < 0 || left < 0 {
 			return fmt.Errorf("the logs are larger than %d MiB; the rest is left out", maxLogs>>20)
+		}
+		if files++; files > maxLogFiles {
+			return fmt.Errorf("the logs are more than %d files; the rest is left out", maxLogFiles)
 		}
 		if err := unpackFile(root, name, tr); err != nil {
 			return err
@@ -173,6 +183,29 @@ func unpackFile(root *os.Root, name string, r io.Reader) error {
 		return err
 	}
 	return f.Close()
+}
+
+// stepConsole writes a step's console log up to a limit, for a guest may print
+// without end. It never fails: a full disk of the host does not stop the guest's
+// output. It is safe for concurrent use.
+type stepConsole struct {
+	mu   sync.Mutex
+	w    io.Writer
+	left int
+}
+
+// Write implements io.Writer.
+func (c *stepConsole) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.left >= len(p):
+		c.w.Write(p)
+	case c.left > 0:
+		fmt.Fprintf(c.w, "%s\n(the rest of the output is left out)\n", p[:c.left])
+	}
+	c.left = max(0, c.left-len(p))
+	return len(p), nil
 }
 
 // tail keeps the last max bytes written to it.

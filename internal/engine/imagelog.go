@@ -3,9 +3,12 @@ package engine
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,6 +19,7 @@ import (
 type imageLog struct {
 	dir string // "": nothing is kept
 	now func() time.Time
+	log *slog.Logger // of the engine
 
 	mu   sync.Mutex
 	file *os.File
@@ -41,12 +45,21 @@ func openLog(e *Engine, p *Plan) *imageLog {
 	if err != nil {
 		e.Log.Error("opening an image's log", "image", p.Image.ARN, "err", err)
 	}
-	if p.Infrastructure.LogBucket != "" && e.Buckets != "" {
-		prefix := filepath.Join(p.Image.Slug, p.Image.Version, strconv.FormatInt(p.Image.Build, 10))
-		l.s3 = filepath.Join(e.Buckets, filepath.Base(p.Infrastructure.LogBucket), filepath.Join("/", p.Infrastructure.LogPrefix), prefix)
+	l.log = e.Log.With("image", p.Image.ARN)
+	if bucket := p.Infrastructure.LogBucket; bucket != "" && e.Buckets != "" {
+		if !bucketName.MatchString(bucket) || strings.Contains(bucket, "..") {
+			l.log.Warn("logs are not copied: that is no name of a bucket", "bucket", bucket)
+			return l
+		}
+		name := filepath.Join(p.Image.Slug, p.Image.Version, strconv.FormatInt(p.Image.Build, 10))
+		l.s3 = filepath.Join(e.Buckets, bucket, filepath.Join("/", p.Infrastructure.LogPrefix), name)
 	}
 	return l
 }
+
+// bucketName is what S3 allows. The API's own limit is any text, and ".." would
+// be a folder of the server.
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // printf writes a line with its time.
 func (l *imageLog) printf(format string, args ...any) {
@@ -91,7 +104,17 @@ func (l *imageLog) close(p *Plan) {
 		return
 	}
 	if err := copyTree(l.s3, l.dir); err != nil {
-		fmt.Fprintf(os.Stderr, "copying the logs of %s to bucket %s: %v\n", p.Image.ARN, p.Infrastructure.LogBucket, err)
+		l.log.Error("copying the logs to their bucket", "bucket", p.Infrastructure.LogBucket, "err", err)
+	}
+}
+
+// release closes the file of a run that was interrupted.
+func (l *imageLog) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		l.file.Close()
+		l.file = nil
 	}
 }
 

@@ -87,7 +87,7 @@ func (r *run) launchTester(ctx context.Context, bootLog string) (*machine, error
 	}
 	var state strings.Builder
 	start := time.Now()
-	if _, err = m.Exec(ctx, instance.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}, Stdout: &state}); err != nil {
+	if _, err = m.Exec(ctx, instance.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}, Stdout: &limited{w: &state, left: 64}}); err != nil {
 		return nil, fmt.Errorf("waiting until %s has booted: %w", ami.id, err)
 	}
 	r.log.printf("%s has booted: system state %s (after another %.1f s)", ami.id, strings.TrimSpace(state.String()), time.Since(start).Seconds())
@@ -153,23 +153,34 @@ func terminateInstance(ctx context.Context, c *call) (result, error) {
 }
 
 // forget ends an instance at once and removes all that it used. What was wanted
-// of its volume was taken before.
+// of its volume was taken before. What cannot be removed stays in the ledger:
+// the next server tries again.
 func (r *run) forget(m *machine) error {
 	delete(r.instances, m.id)
-	var errs []error
-	if m.Instance != nil {
-		errs = append(errs, m.Kill())
-	}
-	if m.release != nil {
-		m.release()
-	}
+	err := m.end()
 	m.keepConsole()
-	errs = append(errs, os.RemoveAll(m.dir))
-	errs = append(errs, r.engine.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DeleteInstance(m.id) }))
-	if err := errors.Join(errs...); err != nil {
+	if err == nil {
+		err = os.RemoveAll(m.dir)
+	}
+	if err == nil {
+		err = r.engine.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DeleteInstance(m.id) })
+	}
+	if err != nil {
 		return fmt.Errorf("removing instance %s: %w", m.id, err)
 	}
 	return nil
+}
+
+// end ends the instance at once and gives back the disk that it read.
+func (m *machine) end() (err error) {
+	if m.Instance != nil {
+		err = m.Kill()
+	}
+	if m.release != nil {
+		m.release()
+		m.release = nil
+	}
+	return err
 }
 
 // consoleLog is the name of the console's log in the folder of an instance that
@@ -219,22 +230,28 @@ func (r *run) releaseInstances(ctx context.Context, keep bool) string {
 	e := r.engine
 	var words strings.Builder
 	for id, m := range r.instances {
+		m.keepConsole()
 		row := store.Instance{ID: id, Kind: r.kindOf(m), Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
-		err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) })
-		if err != nil || m.stopped {
-			r.forget(m)
+		note := keptOf(row)
+		note.Enter, note.PID = m.Enter(), os.Getpid()
+		if m.stopped {
+			continue
+		}
+		err := note.write()
+		if err == nil {
+			err = e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) })
+		}
+		if err != nil { // nobody could find it
+			e.Log.Error("keeping an instance", "instance", id, "err", err)
 			continue
 		}
 		e.mu.Lock()
 		e.kept[id] = m
 		e.mu.Unlock()
 		delete(r.instances, id)
-		note := Kept{ID: id, Kind: row.Kind, Image: r.arn, Dir: m.dir, Volume: m.volume, Enter: m.Enter(), PID: os.Getpid()}
-		if err := note.write(); err != nil {
-			e.Log.Error("noting a kept instance", "instance", id, "err", err)
-		}
 		fmt.Fprintf(&words, " Instance %s was kept: enter it with 'goldsmith shell %s'.", id, r.arn)
 	}
+	r.killInstances()
 	return words.String()
 }
 

@@ -43,6 +43,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 
 	status, err := e.Recorder.Status(ctx, arn)
 	switch {
+	case errors.Is(context.Cause(ctx), errShutdown):
+		return river.JobSnooze(0)
 	case fault.Code(err) == "ResourceNotFoundException":
 		return nil // deleted before its turn
 	case err != nil:
@@ -51,12 +53,15 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 		return nil
 	}
 	r := &run{engine: e, arn: arn, log: discardLog(), instances: map[string]*machine{}, outputs: map[string]any{}, since: e.Now(), status: status}
+	defer func() { // whatever the way out is, a panic included
+		r.killInstances()
+		r.log.release()
+	}()
 	if job.Attempt > maxStarts {
 		return r.end(ctx, fmt.Errorf("the server stopped unexpectedly %d times during this build; it is given up", job.Attempt-1))
 	}
 	err = r.do(ctx)
 	if errors.Is(context.Cause(ctx), errShutdown) && !errors.Is(err, errEnded) {
-		r.killInstances()
 		return river.JobSnooze(0)
 	}
 	if errors.Is(err, errEnded) {
@@ -68,11 +73,12 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 // errEnded says that the image has reached its end and is recorded so.
 var errEnded = errors.New("ended")
 
-// rescue makes the jobs of a server that died available again. It is right
-// because one process at a time owns the data folder.
+// rescue makes the jobs of a server that died available again, and those that
+// the queue gave up while the database could not be written. It is right because
+// one process at a time owns the data folder.
 func (e *Engine) rescue(ctx context.Context) error {
 	return e.Store.Write(ctx, func(tx *store.Tx) error {
-		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE state IN ('running', 'retryable', 'scheduled')`
+		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE state IN ('running', 'retryable', 'scheduled', 'discarded')`
 		if _, err := tx.SQL().ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("taking up interrupted images: %w", err)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
 // Kept is what 'goldsmith shell' needs to know of an instance that was kept
@@ -22,19 +24,22 @@ type Kept struct {
 
 const keptFile = "kept.json"
 
-// write puts k into its folder.
+// keptOf is what the ledger says of a kept instance: one that does not run.
+func keptOf(row store.Instance) Kept {
+	return Kept{ID: row.ID, Kind: row.Kind, Image: row.ImageARN, Dir: row.Dir, Volume: row.Volume}
+}
+
+// write puts k into its folder, whole or not at all.
 func (k Kept) write() error {
 	data, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(k.Dir, keptFile), append(data, '\n'), 0o600)
-}
-
-// stopped notes that nothing runs any more.
-func (k Kept) stopped() error {
-	k.Enter, k.PID = nil, 0
-	return k.write()
+	file := filepath.Join(k.Dir, keptFile)
+	if err := os.WriteFile(file+".new", append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // readKept reads the note of an instance's folder.

@@ -31,8 +31,11 @@ func collectImageMetadata(ctx context.Context, c *call) (result, error) {
 	var list bytes.Buffer
 	script := strings.Join(inventories, "\n") + "\nexit 0\n"
 	exit, err := m.Exec(ctx, instance.Command{Argv: []string{"/bin/sh", "-c", script}, Stdout: &limited{w: &list, left: maxInventory}})
-	if err != nil || exit != 0 {
-		return result{}, fmt.Errorf("listing the packages: exit status %d: %w", exit, err)
+	if err != nil {
+		return result{}, fmt.Errorf("listing the packages: %w", err)
+	}
+	if exit != 0 {
+		return result{}, fmt.Errorf("listing the packages: exit status %d", exit)
 	}
 	packages := parsePackages(list.String())
 	osVersion := c.run.plan.Parent.OSVersion

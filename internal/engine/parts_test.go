@@ -3,9 +3,11 @@ package engine
 import (
 	"archive/tar"
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,5 +150,55 @@ func TestEventReaderBoundsLines(t *testing.T) {
 	r.Write([]byte("\n{\"event\":\"output\",\"stream\":\"stdout\",\"text\":\"a\\nb\\n\"}\nplain\n"))
 	if got := console.String(); !strings.Contains(got, "Stdout: a\n") || !strings.Contains(got, "Stdout: b\n") || !strings.HasSuffix(got, "plain\n") || strings.Contains(got, "xxx") {
 		t.Errorf("console: %.200q", got)
+	}
+}
+
+// TestStepConsoleIsBounded prints without end, from two streams at once.
+func TestStepConsoleIsBounded(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c := &stepConsole{w: &out, left: 1000}
+	var streams sync.WaitGroup
+	for range 2 {
+		streams.Go(func() {
+			for range 100 {
+				if n, err := c.Write([]byte("0123456789abc")); n != 13 || err != nil {
+					t.Errorf("Write: %d, %v; output must never fail", n, err)
+				}
+			}
+		})
+	}
+	streams.Wait()
+	if out.Len() > 1100 || !strings.HasSuffix(out.String(), "(the rest of the output is left out)\n") {
+		t.Errorf("%d bytes, ending with %q", out.Len(), out.String()[max(0, out.Len()-60):])
+	}
+}
+
+// TestLogsStayInTheirBucket names buckets that would be other folders.
+func TestLogsStayInTheirBucket(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		bucket, prefix, want string
+	}{
+		{"my-logs", "a/b", "s3/my-logs/a/b/demo/1.0.0/1"},
+		{"my-logs", "../../../objects", "s3/my-logs/objects/demo/1.0.0/1"},
+		{"..", "objects", ""}, {".", "x", ""}, {"a/../..", "x", ""}, {"a..b", "x", ""}, {"/", "x", ""}, {"Not A Bucket", "", ""},
+	} {
+		dir := t.TempDir()
+		e := &Engine{Config: Config{Dir: dir, Buckets: filepath.Join(dir, "s3"), Now: time.Now, Log: slog.New(slog.DiscardHandler)}}
+		p := &Plan{Image: Image{Slug: "demo", Version: "1.0.0", Build: 1}, Infrastructure: Infrastructure{LogBucket: tc.bucket, LogPrefix: tc.prefix}}
+		l := openLog(e, p)
+		l.printf("a line")
+		l.close(p)
+		var found string
+		filepath.WalkDir(dir, func(path string, entry os.DirEntry, _ error) error {
+			if rel, _ := filepath.Rel(dir, path); !entry.IsDir() && !strings.HasPrefix(rel, "logs/") {
+				found += filepath.Dir(rel)
+			}
+			return nil
+		})
+		if found != tc.want {
+			t.Errorf("bucket %q, prefix %q: logs are in %q, want %q", tc.bucket, tc.prefix, found, tc.want)
+		}
 	}
 }

@@ -65,7 +65,8 @@ func (r *run) takeUp(ctx context.Context, wf *store.WorkflowExecution) error {
 	if err != nil {
 		return err
 	}
-	if err := r.closeInterrupted(ctx, wf.ID); err != nil {
+	err = r.engine.Store.Write(ctx, func(tx *store.Tx) error { return r.closeSteps(tx, wf.ID) })
+	if err != nil {
 		return err
 	}
 	if goesOn(st.document.Steps[from:]) {
@@ -122,22 +123,20 @@ func (r *run) completedSteps(ctx context.Context, workflowID string) (map[string
 	return steps, next, nil
 }
 
-// closeInterrupted ends the step rows that a dead server left RUNNING.
-func (r *run) closeInterrupted(ctx context.Context, workflowID string) error {
-	return r.engine.Store.Write(ctx, func(tx *store.Tx) error {
-		rows, err := tx.StepExecutions(workflowID)
-		if err != nil {
-			return fmt.Errorf("reading the step executions: %w", err)
+// closeSteps ends the step rows that a dead server left RUNNING.
+func (r *run) closeSteps(tx *store.Tx, workflowID string) error {
+	rows, err := tx.StepExecutions(workflowID)
+	if err != nil {
+		return fmt.Errorf("reading the step executions: %w", err)
+	}
+	for _, row := range rows {
+		if row.Status != stepRunning {
+			continue
 		}
-		for _, row := range rows {
-			if row.Status != stepRunning {
-				continue
-			}
-			row.Status, row.End, row.Message = stepCancelled, r.engine.Now(), "The server stopped during this step."
-			if err := tx.PutStepExecution(row); err != nil {
-				return fmt.Errorf("closing step %s: %w", row.Name, err)
-			}
+		row.Status, row.End, row.Message = stepCancelled, r.engine.Now(), "The server stopped during this step."
+		if err := tx.PutStepExecution(row); err != nil {
+			return fmt.Errorf("closing step %s: %w", row.Name, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }

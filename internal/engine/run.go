@@ -165,9 +165,8 @@ func (r *run) end(ctx context.Context, cause error) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	keep := to == Failed && r.plan != nil && !r.plan.Infrastructure.TerminateOnFailure
-	if kept := r.releaseInstances(ctx, keep); kept != "" {
-		reason += kept
-	}
+	kept := r.releaseInstances(ctx, keep)
+	reason = cut(reason, maxReason-len(kept)) + kept
 	var failure *Failure
 	if to == Failed {
 		failure = r.failure(cause)
@@ -178,10 +177,10 @@ func (r *run) end(ctx context.Context, cause error) error {
 				return err
 			}
 		}
-		if err := r.closeWorkflow(tx, to, reason); err != nil {
+		if err := r.closeWorkflows(tx, to, reason); err != nil {
 			return err
 		}
-		if err := r.engine.Recorder.Transition(ctx, tx, r.arn, to, cut(reason, 1024), failure); err != nil {
+		if err := r.engine.Recorder.Transition(ctx, tx, r.arn, to, reason, failure); err != nil {
 			return fmt.Errorf("recording the state %s: %w", to, err)
 		}
 		return nil
@@ -194,6 +193,9 @@ func (r *run) end(ctx context.Context, cause error) error {
 	r.log.close(r.plan)
 	return nil
 }
+
+// maxReason is the length of state.reason, in characters.
+const maxReason = 1024
 
 // failure builds the failure context from what failed.
 func (r *run) failure(cause error) *Failure {

@@ -27,6 +27,9 @@ func (e *Engine) sweep(ctx context.Context) error {
 	known := map[string]bool{}
 	for _, row := range rows {
 		known[row.ID] = true
+		if row.State == "kept" && !e.ended(ctx, row) {
+			row.State = "running" // the server died before the image was FAILED: it is built anew
+		}
 		if err := e.sweepOne(ctx, row); err != nil {
 			e.Log.Error("what a dead instance left could not be removed", "instance", row.ID, "err", err)
 		}
@@ -44,7 +47,7 @@ func (e *Engine) sweepOne(ctx context.Context, row store.Instance) error {
 		}
 	}
 	if row.State == "kept" && e.wanted(ctx, row) {
-		return stoppedKept(row.Dir)
+		return keptOf(row).write()
 	}
 	e.Log.Info("removing what a dead server's instance left", "instance", row.ID, "kind", row.Kind, "image", row.ImageARN)
 	if err := os.RemoveAll(row.Dir); err != nil {
@@ -53,19 +56,16 @@ func (e *Engine) sweepOne(ctx context.Context, row store.Instance) error {
 	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.DeleteInstance(row.ID) })
 }
 
-// stoppedKept notes that a kept instance does not run any more.
-func stoppedKept(dir string) error {
-	k, err := readKept(dir)
-	if err != nil {
-		return err
-	}
-	return k.stopped()
-}
-
 // wanted reports whether a kept instance's image still exists.
 func (e *Engine) wanted(ctx context.Context, row store.Instance) bool {
 	_, err := e.Recorder.Status(ctx, row.ImageARN)
 	return fault.Code(err) != "ResourceNotFoundException"
+}
+
+// ended reports whether an instance's image is known to be at work no more.
+func (e *Engine) ended(ctx context.Context, row store.Instance) bool {
+	status, err := e.Recorder.Status(ctx, row.ImageARN)
+	return err != nil || status.Terminal()
 }
 
 // sweepFolders removes instance folders that no row speaks of.
@@ -147,11 +147,13 @@ func (e *Engine) dropUnwanted(ctx context.Context) {
 			continue
 		}
 		e.mu.Lock()
-		inst := e.kept[row.ID]
+		m := e.kept[row.ID]
 		delete(e.kept, row.ID)
 		e.mu.Unlock()
-		if inst != nil {
-			inst.Kill()
+		if m != nil {
+			if err := m.end(); err != nil {
+				e.Log.Error("ending a kept instance", "instance", row.ID, "err", err)
+			}
 		}
 		if err := e.sweepOne(ctx, row); err != nil {
 			e.Log.Error("removing a kept instance", "instance", row.ID, "err", err)

@@ -225,16 +225,33 @@ func (r *run) put(ctx context.Context, wf *store.WorkflowExecution, step *store.
 	})
 }
 
-// closeWorkflow ends the execution that was under way when the image failed.
-func (r *run) closeWorkflow(tx *store.Tx, to Status, reason string) error {
-	if r.workflow == nil {
-		return nil
+// closeWorkflows ends the executions and steps that are under way when the image
+// ends, also those of a server that died: no row stays RUNNING.
+func (r *run) closeWorkflows(tx *store.Tx, to Status, reason string) error {
+	executions, err := tx.WorkflowExecutions(r.arn)
+	if err != nil {
+		return fmt.Errorf("reading the workflow executions: %w", err)
 	}
-	r.workflow.Status, r.workflow.End, r.workflow.Message = stepFailed, r.engine.Now(), cut(reason, 500)
+	status := stepFailed
 	if to == Cancelled {
-		r.workflow.Status = stepCancelled
+		status = stepCancelled
 	}
-	return tx.PutWorkflowExecution(*r.workflow)
+	for _, wf := range executions {
+		if wf.Status != stepRunning {
+			continue
+		}
+		if r.workflow != nil && r.workflow.ID == wf.ID {
+			wf = *r.workflow
+		}
+		wf.Status, wf.End, wf.Message = status, r.engine.Now(), cut(reason, 500)
+		if err := tx.PutWorkflowExecution(wf); err != nil {
+			return fmt.Errorf("closing workflow execution %s: %w", wf.ID, err)
+		}
+		if err := r.closeSteps(tx, wf.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // jsonText is v as JSON; nil maps become "{}".
