@@ -29,11 +29,12 @@ const testARN = "arn:aws:imagebuilder:us-east-1:123456789012:image/demo/1.0.0/1"
 
 // world is an engine whose machines are made of paper.
 type world struct {
-	t     *testing.T
-	dir   string
-	store *store.Store
-	cloud *cloud.World
-	plan  *Plan
+	t      *testing.T
+	dir    string
+	store  *store.Store
+	cloud  *cloud.World
+	plan   *Plan
+	engine *Engine // the last that was started
 
 	mu       sync.Mutex
 	states   []Status
@@ -96,6 +97,7 @@ func (w *world) start() (e *Engine, stop func()) {
 	if err := e.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
+	w.engine = e
 	return e, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -133,6 +135,13 @@ func (w *world) wait(what string, cond func() bool) {
 func (w *world) waitEnd() {
 	w.t.Helper()
 	w.wait("an end", func() bool { return w.states[len(w.states)-1].Terminal() })
+	// A state is seen here before its transaction is committed, and the log and
+	// the instances come after that.
+	w.wait("an idle engine", func() bool {
+		w.engine.mu.Lock()
+		defer w.engine.mu.Unlock()
+		return len(w.engine.running) == 0
+	})
 }
 
 // Plan implements Resolver.
