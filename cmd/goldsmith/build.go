@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
+	"github.com/goldsmith-build/goldsmith/internal/engine"
 )
 
 // buildCommand is 'goldsmith build PIPELINE'.
@@ -67,6 +68,10 @@ func client(data datadir.Dir, arn string) (*imagebuilder.Client, error) {
 	}), nil
 }
 
+// logsGrace is how long an image's log may end after the image has. An image
+// that failed before it had a plan has no log.
+const logsGrace = 2 * time.Second
+
 // watchImage prints the image's log as it grows and its end.
 func watchImage(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Dir, arn string) error {
 	ctx, stop := context.WithCancel(cmd.Context())
@@ -82,12 +87,19 @@ func watchImage(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Di
 		if err != nil {
 			return err
 		}
-		switch state := got.Image.State; state.Status {
+		state := got.Image.State
+		if engine.Status(state.Status).Terminal() { // the log's end comes just after; there may be none
+			select {
+			case <-followed:
+			case <-time.After(logsGrace):
+				stop()
+				<-followed
+			}
+		}
+		switch state.Status {
 		case types.ImageStatusAvailable:
-			<-followed
 			return printAvailable(cmd, got.Image)
 		case types.ImageStatusFailed, types.ImageStatusCancelled:
-			<-followed
 			return fmt.Errorf("the image is %s: %s", state.Status, printable(aws.ToString(state.Reason)))
 		}
 		select {

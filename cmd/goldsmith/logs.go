@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -143,22 +144,22 @@ func followFile(ctx context.Context, w io.Writer, path string) error {
 		return err
 	}
 	defer f.Close()
-	buf := make([]byte, 32<<10)
+	lines := bufio.NewReader(f)
+	var line string // a read may end in the middle of one
 	for {
-		n, err := f.Read(buf)
-		text := printable(string(buf[:n]))
-		if _, werr := io.WriteString(w, text); werr != nil {
-			return werr
-		}
+		part, err := lines.ReadString('\n')
+		line += part
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		for _, end := range []engine.Status{engine.Available, engine.Failed, engine.Cancelled} {
-			if strings.Contains(text, "transitioned to "+string(end)) {
+		if err == nil {
+			if _, werr := io.WriteString(w, printable(line)); werr != nil {
+				return werr
+			}
+			if isEnd(line) {
 				return nil
 			}
-		}
-		if n > 0 {
+			line = ""
 			continue
 		}
 		select {
@@ -167,4 +168,16 @@ func followFile(ctx context.Context, w io.Writer, path string) error {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// isEnd reports whether a line of an image's log is its last transition. What a
+// guest printed comes later in a line, if at all.
+func isEnd(line string) bool {
+	_, text, _ := strings.Cut(line, " ") // the time
+	for _, end := range []engine.Status{engine.Available, engine.Failed, engine.Cancelled} {
+		if strings.HasPrefix(text, "Image transitioned to "+string(end)) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -56,6 +58,9 @@ func serve(cmd *cobra.Command, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	s, err := server.Start(cmd.Context(), server.Options{Config: cfg, Log: log, Toe: toe})
+	if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+		return nil // told to stop before it had started
+	}
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,9 @@ func shellCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(kept.Enter) > 0 && unix.Kill(kept.PID, 0) == nil {
+			// The lock says whether the server lives: after a crash the note is
+			// old, and its process ids may be anybody's.
+			if len(kept.Enter) > 0 && data.Locked() && unix.Kill(kept.PID, 0) == nil {
 				return enter(cmd.Context(), kept.Kind, kept.Dir, kept.Enter)
 			}
 			return enterVolume(cmd.Context(), kept)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,6 +59,20 @@ func Open(path string) (Dir, error) {
 // ErrLocked says that another server has the data folder.
 var ErrLocked = errors.New("another server is using this data folder")
 
+// lockTries is how often Lock tries within a second's fraction: Locked of another
+// process holds the lock for a moment.
+const lockTries = 5
+
+// Locked reports whether a server has the folder.
+func (d Dir) Locked() bool {
+	f, err := os.Open(d.in("lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
 // Lock takes the folder for this process. The lock goes with the process,
 // however it ends; the function gives it back earlier.
 func (d Dir) Lock() (unlock func(), err error) {
@@ -65,7 +80,13 @@ func (d Dir) Lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for range lockTries {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
 		held := make([]byte, 20)
 		n, _ := f.ReadAt(held, 0)
 		f.Close()

@@ -21,14 +21,23 @@ func open(t *testing.T) datadir.Dir {
 func TestLockIsExclusive(t *testing.T) {
 	t.Parallel()
 	d := open(t)
+	if d.Locked() {
+		t.Error("a folder that nobody has is locked")
+	}
 	unlock, err := d.Lock()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !d.Locked() {
+		t.Error("a folder that is taken is not locked")
 	}
 	if _, err := d.Lock(); !errors.Is(err, datadir.ErrLocked) || !strings.Contains(err.Error(), "process") {
 		t.Fatalf("second lock: %v, want ErrLocked with the process", err)
 	}
 	unlock()
+	if d.Locked() {
+		t.Error("the folder is locked after unlock")
+	}
 	again, err := d.Lock()
 	if err != nil {
 		t.Fatalf("lock after unlock: %v", err)

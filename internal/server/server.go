@@ -165,9 +165,20 @@ func (s *Server) Wait(ctx context.Context) error {
 	stop, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	s.schedule()
-	err = errors.Join(err, s.http.Shutdown(stop), s.engine.Stop(stop))
+	err = errors.Join(err, s.hangUp(stop), s.engine.Stop(stop))
 	s.release()
 	return err
+}
+
+// hangUp lets the requests under way end, and cuts off those that do not: a slow
+// client takes none of the time that builds have to stop.
+func (s *Server) hangUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTime/6)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return s.http.Close()
 }
 
 // background runs f until the function that it returns is called, which waits
