@@ -130,7 +130,7 @@ func TestReadFile(t *testing.T) {
 	for want, path := range map[string]string{
 		"no such file":               "missing",
 		"is a folder, not a file":    ".",
-		"is larger than 262144":     "big",
+		"is larger than 262144":      "big",
 		"is not a regular file":      "pipe", // and does not wait for a writer
 		"dev/zero is not a regular":  "/dev/zero",
 		"../nope: no such file or d": "../../../../../../../../nope/../nope",
