@@ -107,11 +107,7 @@ func (x *execution) place(ctx context.Context) (err error) {
 		if err := x.machine.Put(ctx, file, 0o600, strings.NewReader(comp.Data)); err != nil {
 			return fmt.Errorf("putting component %s into the instance: %w", comp.ARN, err)
 		}
-		doc := executorDocument{Path: file, ComponentArn: comp.ARN}
-		for _, p := range comp.Parameters {
-			doc.Parameters = append(doc.Parameters, p)
-		}
-		cfg.Documents = append(cfg.Documents, doc)
+		cfg.Documents = append(cfg.Documents, executorDocument{Path: file, ComponentArn: comp.ARN, Parameters: comp.Parameters})
 	}
 	data, err := json.Marshal(cfg)
 	if err != nil {

@@ -171,7 +171,7 @@ func unpackFile(root *os.Root, name string, r io.Reader) error {
 	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
 	}
-	if strings.Contains(name, "/") == false && name == "console.log" {
+	if name == "console.log" {
 		name = "executor-console.log" // the engine's own is there
 	}
 	f, err := root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)

@@ -15,7 +15,7 @@ type scope map[string]any
 func (s scope) lookup(path string) (any, error) {
 	rest, ok := strings.CutPrefix(path, "$.")
 	if !ok {
-		return nil, fmt.Errorf("%q is not a path: it must begin with $.", path)
+		return nil, fmt.Errorf("%q is not a path: it does not begin with \"$.\" followed by a name", path)
 	}
 	var at any = map[string]any(s)
 	for _, part := range strings.Split(rest, ".") {

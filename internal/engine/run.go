@@ -93,11 +93,11 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.log.writeFile("plan.json", append(data, '\n')); err != nil {
 		return err
 	}
-	return e.Store.Write(ctx, func(tx *store.Tx) error {
+	return r.transition(ctx, Creating, func(tx *store.Tx) error {
 		if err := tx.PutPlan(r.arn, data); err != nil {
 			return fmt.Errorf("writing the plan: %w", err)
 		}
-		return r.transitionTx(ctx, tx, Creating)
+		return nil
 	})
 }
 
@@ -110,25 +110,28 @@ func (r *run) checkCancelled(ctx context.Context) error {
 	return err
 }
 
-// transition records the image's next state. States only move on: a resumed
-// run may already be there.
-func (r *run) transition(ctx context.Context, to Status) error {
+// transition records the image's next state in one transaction with what else
+// is given. States only move on: a resumed run may already be there.
+func (r *run) transition(ctx context.Context, to Status, also ...func(*store.Tx) error) error {
 	if r.status == to {
 		return nil
 	}
-	return r.engine.Store.Write(ctx, func(tx *store.Tx) error { return r.transitionTx(ctx, tx, to) })
-}
-
-// transitionTx is transition inside the caller's transaction.
-func (r *run) transitionTx(ctx context.Context, tx *store.Tx, to Status) error {
-	if err := r.engine.Recorder.Transition(ctx, tx, r.arn, to, "", nil); err != nil {
+	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+		for _, f := range also {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
+		return r.engine.Recorder.Transition(ctx, tx, r.arn, to, "", nil)
+	})
+	if err != nil {
 		return fmt.Errorf("recording the state %s: %w", to, err)
 	}
 	r.entered(to)
 	return nil
 }
 
-// entered tells the log and the observer of a new state.
+// entered tells the log and the observer of a new state, once it is recorded.
 func (r *run) entered(to Status) {
 	now := r.engine.Now()
 	r.engine.Observer.Stage(r.status, now.Sub(r.since))
@@ -141,10 +144,7 @@ func (r *run) entered(to Status) {
 
 // finish publishes the outputs and makes the image AVAILABLE.
 func (r *run) finish(ctx context.Context) error {
-	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
-		return r.transitionTx(ctx, tx, Available)
-	})
-	if err != nil {
+	if err := r.transition(ctx, Available); err != nil {
 		return err
 	}
 	r.killInstances()
