@@ -69,7 +69,6 @@ func (r *record) at(scope string, document int, phase, step string) bool {
 type journal struct {
 	dir  string // "" until a restart needs one
 	file *os.File
-	lock *os.File
 
 	lines     bytes.Buffer // what was recorded while there is no file
 	earlier   []record     // of a run that goes on

@@ -104,6 +104,7 @@ func getObject(ctx context.Context, h *Host, bucket, key, owner, target string, 
 			return fmt.Errorf("the destination %s is a folder; end it in a separator to download into it", target)
 		}
 		if !overwrite {
+			//lint:ignore ST1005 these are the words that AWS prints
 			return errors.New(`S3Download: File already exists and "overwrite" property for "destination" file is set to false. Cannot download.`)
 		}
 	}

@@ -318,11 +318,7 @@ func TestUpdateOS(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			calls := fakeManager(t, h, tc.manager, tc.script)
-			var in []map[string]any
-			for _, f := range tc.inputs {
-				in = append(in, f)
-			}
-			_, err := do(t, h, "UpdateOS", in...)
+			_, err := do(t, h, "UpdateOS", tc.inputs...)
 			if tc.err == "" && err != nil || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) {
 				t.Errorf("error %v, want %q", err, tc.err)
 			}
