@@ -144,7 +144,16 @@ func (r *run) entered(to Status) {
 
 // finish publishes the outputs and makes the image AVAILABLE.
 func (r *run) finish(ctx context.Context) error {
-	if err := r.transition(ctx, Available); err != nil {
+	// A cancellation that was accepted wins, however late it came: both look at
+	// the same rows, one after the other.
+	inTime := func(tx *store.Tx) error {
+		yes, err := tx.CancelRequested(r.arn)
+		if err == nil && yes {
+			err = errCancelled
+		}
+		return err
+	}
+	if err := r.transition(ctx, Available, inTime); err != nil {
 		return err
 	}
 	r.killInstances()
