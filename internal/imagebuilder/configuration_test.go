@@ -124,7 +124,10 @@ func TestDistributionRefusals(t *testing.T) {
 		"region twice":        {[]api.Distribution{{Region: p(home), AmiDistributionConfiguration: empty}, {Region: p(home), AmiDistributionConfiguration: empty}}, "InvalidParameterValueException", "distributions[1].region"},
 		"name without a date": {ami(func(c *api.AmiDistributionConfiguration) { c.Name = p("web") }), "InvalidParameterValueException", "The value supplied for parameter 'distributions[0].amiDistributionConfiguration.name' is not valid. The EC2 AMI name must contain '{{ imagebuilder:buildDate }}' to ensure that the name will be unique."},
 		"name, other marker":  {ami(func(c *api.AmiDistributionConfiguration) { c.Name = p("web {{ imagebuilder:buildVersion }}") }), "InvalidParameterValueException", "buildDate"},
-		"account twice":       {ami(func(c *api.AmiDistributionConfiguration) { c.TargetAccountIds = []string{bob, bob} }), "InvalidParameterValueException", "targetAccountIds[1]"},
+		"name, misspelt marker": {ami(func(c *api.AmiDistributionConfiguration) {
+			c.Name = p("web {{ imagebuilder:buildNumber }} {{ imagebuilder:buildDate }}")
+		}), "InvalidParameterValueException", "distributions[0].amiDistributionConfiguration.name' is not valid. The name holds braces"},
+		"account twice": {ami(func(c *api.AmiDistributionConfiguration) { c.TargetAccountIds = []string{bob, bob} }), "InvalidParameterValueException", "targetAccountIds[1]"},
 		"group unknown": {ami(func(c *api.AmiDistributionConfiguration) {
 			c.LaunchPermission = &api.LaunchPermissionConfiguration{UserGroups: []string{"everyone"}}
 		}), "InvalidParameterValueException", "userGroups[0]"},
@@ -237,6 +240,9 @@ func TestPipelineRefusals(t *testing.T) {
 		}, "InvalidParameterValueException", "containerRecipeArn"},
 		"recipe not there":  {func(in *api.CreateImagePipelineInput) { in.ImageRecipeArn = p(prefix + "image-recipe/web/2.x.x") }, "InvalidParameterValueException", "'imageRecipeArn'"},
 		"recipe of another": {func(in *api.CreateImagePipelineInput) { in.ImageRecipeArn = p(strings.Replace(recipe, alice, bob, 1)) }, "AccessDeniedException", "imagebuilder:CreateImagePipeline"},
+		"recipe elsewhere": {func(in *api.CreateImagePipelineInput) {
+			in.ImageRecipeArn = p(strings.Replace(recipe, home, "eu-west-1", 1))
+		}, "InvalidParameterValueException", "'imageRecipeArn' is not valid. 'arn:aws:imagebuilder:eu-west-1:"},
 		"infra not there": {func(in *api.CreateImagePipelineInput) {
 			in.InfrastructureConfigurationArn = p(prefix + "infrastructure-configuration/none")
 		}, "InvalidParameterValueException", "'infrastructureConfigurationArn'"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -18,6 +19,10 @@ const distributionTimeout = 720
 // buildDate is the placeholder that makes AMI names unique, with or without a
 // date format.
 var buildDate = regexp.MustCompile(`\{\{\s*imagebuilder:buildDate(:[^{}]*)?\s*\}\}`)
+
+// placeholders are all that AMI names may hold: the build date, and the build
+// number.
+var placeholders = regexp.MustCompile(`\{\{\s*imagebuilder:(?:buildDate(?::[^{}]*)?|buildVersion)\s*\}\}`)
 
 // checkDistributions holds the regions of a configuration to the service's
 // rules.
@@ -87,6 +92,11 @@ func checkAMIOutput(path string, ami *api.AmiDistributionConfiguration) error {
 	}
 	if ami.Name != nil && !buildDate.MatchString(*ami.Name) {
 		return invalid(path+".name", "The EC2 AMI name must contain '{{ imagebuilder:buildDate }}' to ensure that the name will be unique.")
+	}
+	// EC2 takes no braces in names: one that stays would fail the image after its
+	// build and tests.
+	if left := placeholders.ReplaceAllString(text(ami.Name), ""); strings.ContainsAny(left, "{}") {
+		return invalid(path+".name", "The name holds braces that belong to none of the placeholders {{ imagebuilder:buildDate }}, {{ imagebuilder:buildDate:FORMAT }} and {{ imagebuilder:buildVersion }}.")
 	}
 	for i, id := range ami.TargetAccountIds {
 		if slices.Contains(ami.TargetAccountIds[:i], id) {

@@ -95,6 +95,17 @@ func (r request) reachable(member string, value *string, kind store.Kind, forms 
 	return a, nil
 }
 
+// refers reads an ARN of another resource that a new one is to use. It is like
+// reachable, but what lies in another region is a bad value of the request, not
+// a resource that it asked for.
+func (r request) refers(member string, value *string, kind store.Kind, forms ...form) (arn, error) {
+	a, err := r.reachable(member, value, kind, forms...)
+	if fault.Code(err) == api.CodeResourceNotFound {
+		return arn{}, invalid(member, "'%s' is in another region than the request, which is for %s.", clip(text(value)), r.Region)
+	}
+	return a, err
+}
+
 func wanted(kind store.Kind, forms []form) string {
 	example := map[form]string{nameOnly: "NAME", versionForm: "NAME/1.2.3 or with wildcards only to the right of the first, NAME/1.x.x", buildForm: "NAME/1.2.3/4"}
 	var parts []string

@@ -37,7 +37,7 @@ func (s *Service) parts(tx *store.Tx, r request, recipe, container, infra, dist 
 }
 
 func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value *string, kind store.Kind, f form) (*T, error) {
-	a, err := r.reachable(member, value, kind, f)
+	a, err := r.refers(member, value, kind, f)
 	if err != nil {
 		return nil, err
 	}

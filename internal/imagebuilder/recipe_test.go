@@ -100,14 +100,17 @@ func TestRecipeRefusals(t *testing.T) {
 		"managed that is not there":    {uses("arn:aws:imagebuilder:us-east-1:aws:component/nothing/x.x.x"), "InvalidParameterValueException", "does not exist"},
 		"wildcard in the middle":       {uses(prefix + "component/plain/1.x.0"), "InvalidParameterValueException", "wildcards"},
 		"other account":                {uses(strings.Replace(plain, alice, bob, 1)), "AccessDeniedException", "is not authorized to perform: imagebuilder:CreateImageRecipe on resource"},
-		"other region":                 {uses(strings.Replace(plain, home, "eu-west-1", 1)), "ResourceNotFoundException", ""},
-		"other platform":               {uses(windowsARN), "InvalidParameterValueException", "platform"},
-		"other OS":                     {uses(ubuntuARN), "InvalidParameterValueException", "Debian 12"},
-		"parameter missing":            {uses(needy), "InvalidParameterValueException", "'Needed'"},
-		"parameter unknown":            {uses(plain, needed), "InvalidParameterValueException", "has no parameter 'Needed'"},
-		"parameter twice":              {uses(needy, needed, needed), "InvalidParameterValueException", "more than once"},
-		"parameter without value":      {uses(needy, api.ComponentParameter{Name: p("Needed"), Value: []string{}}), "InvalidParameterValueException", "exactly one value"},
-		"parameter too long":           {uses(needy, api.ComponentParameter{Name: p("Needed"), Value: []string{strings.Repeat("ü", 1025)}}), "InvalidParameterValueException", "1024"},
+		"other region":                 {uses(strings.Replace(plain, home, "eu-west-1", 1)), "InvalidParameterValueException", "components[0].componentArn' is not valid. 'arn:aws:imagebuilder:eu-west-1:"},
+		"parent of another region": {func(in *api.CreateImageRecipeInput) {
+			in.ParentImage = p("arn:aws:imagebuilder:eu-west-1:aws:image/debian-12-x86/x.x.x")
+		}, "InvalidParameterValueException", "is in another region than the request, which is for us-east-1."},
+		"other platform":          {uses(windowsARN), "InvalidParameterValueException", "platform"},
+		"other OS":                {uses(ubuntuARN), "InvalidParameterValueException", "Debian 12"},
+		"parameter missing":       {uses(needy), "InvalidParameterValueException", "'Needed'"},
+		"parameter unknown":       {uses(plain, needed), "InvalidParameterValueException", "has no parameter 'Needed'"},
+		"parameter twice":         {uses(needy, needed, needed), "InvalidParameterValueException", "more than once"},
+		"parameter without value": {uses(needy, api.ComponentParameter{Name: p("Needed"), Value: []string{}}), "InvalidParameterValueException", "exactly one value"},
+		"parameter too long":      {uses(needy, api.ComponentParameter{Name: p("Needed"), Value: []string{strings.Repeat("ü", 1025)}}), "InvalidParameterValueException", "1024"},
 		"too large": {func(in *api.CreateImageRecipeInput) {
 			for range 30 {
 				uses(needy, api.ComponentParameter{Name: p("Needed"), Value: []string{strings.Repeat("v", 1024)}})(in)

@@ -121,7 +121,7 @@ func (s *Service) recipeParent(ctx context.Context, tx *store.Tx, r request, par
 	case !strings.HasPrefix(parent, "arn:"):
 		return parentOf{}, invalid("parentImage", "'%s' is not an AMI ID, the ARN of an Image Builder image, an SSM parameter (ssm:NAME) or a Marketplace product ID.", clip(parent))
 	}
-	a, err := r.reachable("parentImage", &parent, image, versionForm, buildForm)
+	a, err := r.refers("parentImage", &parent, image, versionForm, buildForm)
 	if err != nil {
 		return parentOf{}, err
 	}
@@ -149,7 +149,7 @@ func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.Component
 	seen := make(map[store.Key]bool)
 	for i, use := range uses {
 		path := fmt.Sprintf("components[%d]", i)
-		a, err := r.reachable(path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
+		a, err := r.refers(path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
 		if err != nil {
 			return nil, err
 		}
