@@ -44,6 +44,7 @@ type world struct {
 	packages []Package
 	cancel   bool
 	stuck    bool              // instances cannot be ended
+	late     bool              // the image is cancelled in its last step
 	alive    map[string]string // instance id to kind
 	launched []string
 	// execute stands for the executor: it gets the stage's kind of instance and
@@ -180,10 +181,13 @@ func (w *world) Transition(_ context.Context, _ *store.Tx, _ string, to Status, 
 }
 
 // Outputs implements Recorder.
-func (w *world) Outputs(_ context.Context, _ *store.Tx, _ string, amis []OutputAMI) error {
+func (w *world) Outputs(_ context.Context, tx *store.Tx, arn string, amis []OutputAMI) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.outputs = amis
+	if w.late {
+		return tx.RequestCancel(arn, time.Now())
+	}
 	return nil
 }
 
@@ -439,6 +443,22 @@ func TestCancel(t *testing.T) {
 	w.waitEnd()
 	if last := w.states[len(w.states)-1]; last != Cancelled || w.failure != nil {
 		t.Errorf("states %v, failure %v", w.states, w.failure)
+	}
+	w.clean()
+}
+
+// TestALateCancellationWins cancels an image so late that its work is done before
+// the engine is told.
+func TestALateCancellationWins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.late = true
+	e, stop := w.start()
+	defer stop()
+	w.enqueue(e)
+	w.waitEnd()
+	if last := w.states[len(w.states)-1]; last != Cancelled || w.amis() != 0 || len(w.outputs) != 0 {
+		t.Errorf("states %v; %d AMIs and %d outputs are left (%s)", w.states, w.amis(), len(w.outputs), w.reason)
 	}
 	w.clean()
 }

@@ -185,6 +185,11 @@ func (r *run) end(ctx context.Context, cause error) error {
 			if err := r.withdraw(tx); err != nil {
 				return err
 			}
+			if r.status == Integrating {
+				if err := r.engine.Recorder.Outputs(ctx, tx, r.arn, nil); err != nil {
+					return fmt.Errorf("taking the outputs back: %w", err)
+				}
+			}
 		}
 		if err := r.closeWorkflows(tx, to, reason); err != nil {
 			return err
