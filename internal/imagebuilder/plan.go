@@ -45,6 +45,11 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if recipe == nil || infra == nil {
 		return nil, fmt.Errorf("the image %s has no recipe or no infrastructure configuration", a)
 	}
+	if c := recipe.AdditionalInstanceConfiguration; c != nil && c.UserDataOverride != nil {
+		// It is a script that runs as root on the build instance: without it the
+		// image would be another one.
+		return nil, fault.New(api.CodeClient, "The recipe asks for user data on the build instance (userDataOverride), which is not available in this version.")
+	}
 	parent, devices, err := s.planParent(ctx, tx, r, text(recipe.ParentImage))
 	if err != nil {
 		return nil, err

@@ -171,6 +171,9 @@ func TestPlanRefusals(t *testing.T) {
 		parent(managed + "amazon-linux-2023-x86/x.x.x"):    "goldsmith base import FILE --name amazon-linux-2023-x86",
 		parent("ami-0123456789abcdef0"):                    "'ami-0123456789abcdef0' does not exist",
 		parent("ssm:/golden"):                              "SSM parameters",
+		with(func(in *api.CreateImageRecipeInput) {
+			in.AdditionalInstanceConfiguration = &api.AdditionalInstanceConfiguration{UserDataOverride: p("IyEvYmluL3NoCg==")}
+		}): "userDataOverride",
 		device(api.InstanceBlockDeviceMapping{DeviceName: p("/dev/xvda"), Ebs: &api.EbsInstanceBlockDeviceSpecification{VolumeSize: p(int32(1))}}):                 "smaller than the parent image's snapshot of 2 GiB",
 		device(api.InstanceBlockDeviceMapping{DeviceName: p("/dev/xvda"), NoDevice: p("")}):                                                                        "root device /dev/xvda",
 		device(api.InstanceBlockDeviceMapping{DeviceName: p("/dev/xvdb"), Ebs: &api.EbsInstanceBlockDeviceSpecification{SnapshotId: p("snap-0123456789abcdef0")}}): "snap-0123456789abcdef0",
@@ -178,6 +181,11 @@ func TestPlanRefusals(t *testing.T) {
 		_, err := f.planned(recipe)
 		wantFault(t, err, "ClientException", part)
 	}
+	// The service's own agent is not in the image: that it need not be removed
+	// asks for nothing.
+	must(f.planned(with(func(in *api.CreateImageRecipeInput) {
+		in.AdditionalInstanceConfiguration = &api.AdditionalInstanceConfiguration{SystemsManagerAgent: &api.SystemsManagerAgent{UninstallAfterBuild: p(false)}}
+	})))(t)
 	dist := must(f.CreateDistributionConfiguration(f.ctx, &api.CreateDistributionConfigurationInput{Name: p("export"), ClientToken: f.token(), Distributions: []api.Distribution{
 		{Region: p(home), S3ExportConfiguration: &api.S3ExportConfiguration{RoleName: p("r"), DiskImageFormat: p(api.DiskImageFormatRaw), S3Bucket: p("b")}}}}))(t).DistributionConfigurationArn
 	_, err := f.planned(f.recipe("plain", "1.0.0"), func(in *api.CreateImageInput) { in.DistributionConfigurationArn = dist })
