@@ -61,16 +61,21 @@ func imageLogs(cmd *cobra.Command, arn string) (string, error) {
 
 // logDir is the log folder of an image build version.
 func logDir(data datadir.Dir, arn string) (string, error) {
-	_, resource, ok := strings.Cut(arn, ":image/")
-	parts := strings.Split(resource, "/")
-	if !ok || len(parts) != 3 {
+	head, resource, ok := strings.Cut(arn, ":image/")
+	parts, owner := strings.Split(resource, "/"), strings.Split(head, ":")
+	if !ok || len(parts) != 3 || len(owner) != 5 {
 		return "", usageError{fmt.Errorf("%q is not the ARN of an image build version (arn:aws:imagebuilder:REGION:ACCOUNT:image/NAME/1.0.0/1)", arn)}
 	}
 	build, err := strconv.ParseInt(parts[2], 10, 64)
-	if err != nil || !filepath.IsLocal(filepath.Join(parts[0], parts[1])) {
+	for _, name := range []string{owner[3], owner[4], parts[0], parts[1]} {
+		if name == "" || name == "." || strings.Contains(name, "/") || !filepath.IsLocal(name) {
+			ok = false
+		}
+	}
+	if err != nil || !ok {
 		return "", usageError{fmt.Errorf("%q is not the ARN of an image build version", arn)}
 	}
-	dir := engine.LogDir(string(data), parts[0], parts[1], build)
+	dir := engine.LogDir(string(data), owner[4], owner[3], parts[0], parts[1], build)
 	if _, err := os.Stat(dir); err != nil {
 		return "", fmt.Errorf("there are no logs of %s in %s", arn, data)
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // imageLog is the log of one image: image.log with the lines that Image Builder
-// sends to CloudWatch, and a folder for each step, in Amazon's S3 layout:
-// NAME/VERSION/BUILD/WORKFLOW-EXECUTION/STEP/….
+// sends to CloudWatch, and a folder for each step, below ACCOUNT/REGION and in
+// buckets in Amazon's S3 layout: NAME/VERSION/BUILD/WORKFLOW-EXECUTION/STEP/….
 type imageLog struct {
 	dir string // "": nothing is kept
 	now func() time.Time
@@ -30,14 +30,15 @@ type imageLog struct {
 func discardLog() *imageLog { return &imageLog{now: time.Now} }
 
 // LogDir is where the logs of an image lie: its slug is the normalised name.
-func LogDir(dataDir, slug, version string, build int64) string {
-	return filepath.Join(dataDir, "logs", slug, version, strconv.FormatInt(build, 10))
+// Accounts and regions number their images each for itself.
+func LogDir(dataDir, account, region, slug, version string, build int64) string {
+	return filepath.Join(dataDir, "logs", account, region, slug, version, strconv.FormatInt(build, 10))
 }
 
 // openLog opens the image's log for appending. A log that cannot be written
 // never fails a build: the engine's own log says what happened.
 func openLog(e *Engine, p *Plan) *imageLog {
-	l := &imageLog{dir: LogDir(e.Dir, p.Image.Slug, p.Image.Version, p.Image.Build), now: e.Now}
+	l := &imageLog{dir: LogDir(e.Dir, p.Image.Account, p.Image.Region, p.Image.Slug, p.Image.Version, p.Image.Build), now: e.Now}
 	err := os.MkdirAll(l.dir, 0o700)
 	if err == nil {
 		l.file, err = os.OpenFile(filepath.Join(l.dir, "image.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
