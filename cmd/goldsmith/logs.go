@@ -75,7 +75,7 @@ func logDir(data datadir.Dir, arn string) (string, error) {
 	if err != nil || !ok {
 		return "", usageError{fmt.Errorf("%q is not the ARN of an image build version", arn)}
 	}
-	dir := engine.LogDir(string(data), owner[4], owner[3], parts[0], parts[1], build)
+	dir := engine.LogDir(string(data), engine.Image{ARN: arn, Account: owner[4], Region: owner[3], Slug: parts[0], Version: parts[1], Build: build})
 	if _, err := os.Stat(dir); err != nil {
 		return "", fmt.Errorf("there are no logs of %s in %s", arn, data)
 	}

@@ -363,7 +363,7 @@ func TestAnImageComesToBe(t *testing.T) {
 		}
 	}
 	w.clean()
-	log, err := os.ReadFile(filepath.Join(LogDir(w.dir, "123456789012", "us-east-1", "demo", "1.0.0", 1), "image.log"))
+	log, err := os.ReadFile(filepath.Join(w.dir, "logs", "demo", "1.0.0", "1", "image.log"))
 	if err != nil || !strings.Contains(string(log), "Image transitioned to AVAILABLE state for Image ARN: "+testARN) {
 		t.Errorf("the log: %s (%v)", log, err)
 	}

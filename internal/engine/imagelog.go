@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,8 +15,8 @@ import (
 )
 
 // imageLog is the log of one image: image.log with the lines that Image Builder
-// sends to CloudWatch, and a folder for each step, below ACCOUNT/REGION and in
-// buckets in Amazon's S3 layout: NAME/VERSION/BUILD/WORKFLOW-EXECUTION/STEP/….
+// sends to CloudWatch, and a folder for each step, in Amazon's S3 layout:
+// NAME/VERSION/BUILD/WORKFLOW-EXECUTION/STEP/….
 type imageLog struct {
 	dir string // "": nothing is kept
 	now func() time.Time
@@ -29,18 +30,51 @@ type imageLog struct {
 // discardLog is a log for runs that have no plan yet.
 func discardLog() *imageLog { return &imageLog{now: time.Now} }
 
-// LogDir is where the logs of an image lie: its slug is the normalised name.
-// Accounts and regions number their images each for itself.
-func LogDir(dataDir, account, region, slug, version string, build int64) string {
-	return filepath.Join(dataDir, "logs", account, region, slug, version, strconv.FormatInt(build, 10))
+// LogDir is where the logs of an image lie: logs/NAME/VERSION/BUILD, as Amazon
+// lays them out in S3, with the normalised name. Accounts and regions number
+// their images each for itself; where another one's image has that folder, it
+// is logs/ACCOUNT/REGION/NAME/VERSION/BUILD.
+func LogDir(dataDir string, image Image) string {
+	logs, name := filepath.Join(dataDir, "logs"), filepath.Join(image.Slug, image.Version, strconv.FormatInt(image.Build, 10))
+	plain := filepath.Join(logs, name)
+	if owner, err := os.ReadFile(filepath.Join(plain, ownerFile)); err == nil && strings.TrimSpace(string(owner)) != image.ARN {
+		return filepath.Join(logs, image.Account, image.Region, name)
+	}
+	return plain
+}
+
+// ownerFile holds the ARN of the image that a log folder belongs to.
+const ownerFile = "arn"
+
+// claimLogDir makes the image's log folder and writes its ARN into it, unless
+// it is its already.
+func claimLogDir(dataDir string, image Image) (string, error) {
+	for {
+		dir := LogDir(dataDir, image)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return dir, err
+		}
+		f, err := os.OpenFile(filepath.Join(dir, ownerFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			if LogDir(dataDir, image) == dir {
+				return dir, nil
+			}
+			continue // another image was faster
+		}
+		if err != nil {
+			return dir, err
+		}
+		_, err = f.WriteString(image.ARN + "\n")
+		return dir, errors.Join(err, f.Close())
+	}
 }
 
 // openLog opens the image's log for appending. A log that cannot be written
 // never fails a build: the engine's own log says what happened.
 func openLog(e *Engine, p *Plan) *imageLog {
-	l := &imageLog{dir: LogDir(e.Dir, p.Image.Account, p.Image.Region, p.Image.Slug, p.Image.Version, p.Image.Build), now: e.Now}
-	err := os.MkdirAll(l.dir, 0o700)
-	if err == nil {
+	l := &imageLog{now: e.Now}
+	var err error
+	if l.dir, err = claimLogDir(e.Dir, p.Image); err == nil {
 		l.file, err = os.OpenFile(filepath.Join(l.dir, "image.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	}
 	if err != nil {

@@ -202,3 +202,26 @@ func TestLogsStayInTheirBucket(t *testing.T) {
 		}
 	}
 }
+
+// TestLogsOfTwoAccountsStayApart gives two images the same name, version and
+// build number.
+func TestLogsOfTwoAccountsStayApart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := Image{ARN: "arn:1", Account: "111122223333", Region: "us-east-1", Slug: "web", Version: "1.0.0", Build: 1}
+	second := first
+	second.ARN, second.Account = "arn:2", "444455556666"
+	for range 2 { // the second time the folders are theirs already
+		for want, image := range map[string]Image{"logs/web/1.0.0/1": first, "logs/444455556666/us-east-1/web/1.0.0/1": second} {
+			if _, err := os.Stat(filepath.Join(dir, "logs/web/1.0.0/1")); err != nil && image.ARN == second.ARN {
+				if _, err := claimLogDir(dir, first); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := claimLogDir(dir, image)
+			if err != nil || got != filepath.Join(dir, want) || LogDir(dir, image) != got {
+				t.Errorf("%s has %s, %v; want %s", image.ARN, got, err, want)
+			}
+		}
+	}
+}
