@@ -174,6 +174,14 @@ func TestPipelineRoundTrip(t *testing.T) {
 		ImageTestsConfiguration: &api.ImageTestsConfiguration{ImageTestsEnabled: p(true), TimeoutMinutes: p(int32(720))}, Status: p(api.PipelineStatusEnabled),
 		DateCreated: p("2026-11-21T10:00:00.000Z"), DateUpdated: p("2026-11-21T10:01:00.000Z"), Tags: in.Tags, ConsecutiveFailures: p(int32(0)),
 	})
+	// What is given in part is completed, not replaced.
+	for given, want := range map[api.ImageTestsConfiguration]api.ImageTestsConfiguration{
+		{TimeoutMinutes: p(int32(90))}: {ImageTestsEnabled: p(true), TimeoutMinutes: p(int32(90))},
+		{ImageTestsEnabled: p(false)}:  {ImageTestsEnabled: p(false), TimeoutMinutes: p(int32(720))},
+	} {
+		must(f.UpdateImagePipeline(f.ctx, &api.UpdateImagePipelineInput{ImagePipelineArn: arn, ImageRecipeArn: p(recipe), InfrastructureConfigurationArn: in.InfrastructureConfigurationArn, ImageTestsConfiguration: &given, ClientToken: f.token()}))(t)
+		same(t, "tests given in part", get().ImageTestsConfiguration, &want)
+	}
 	list := must(f.ListImagePipelines(f.ctx, &api.ListImagePipelinesInput{Filters: []api.Filter{{Name: p("imageRecipeArn"), Values: []string{recipe}}}}))(t)
 	same(t, "listed", list.ImagePipelineList, []api.ImagePipeline{*get()})
 }

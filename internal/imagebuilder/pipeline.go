@@ -49,13 +49,14 @@ func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value
 	return shape, err
 }
 
-// defaultTests is how images are tested if nothing was said (API Reference,
-// ImageTestsConfiguration).
+// defaultTests fills in what was not said of how images are tested (API
+// Reference, ImageTestsConfiguration): who reads it back must not take an absent
+// imageTestsEnabled for false.
 func defaultTests(c *api.ImageTestsConfiguration) *api.ImageTestsConfiguration {
 	if c == nil {
-		return &api.ImageTestsConfiguration{ImageTestsEnabled: ptr(true), TimeoutMinutes: ptr(int32(720))}
+		c = &api.ImageTestsConfiguration{}
 	}
-	return c
+	return &api.ImageTestsConfiguration{ImageTestsEnabled: ptr(or(c.ImageTestsEnabled, true)), TimeoutMinutes: ptr(or(c.TimeoutMinutes, int32(720)))}
 }
 
 // CreateImagePipeline stores a pipeline.
