@@ -167,7 +167,7 @@ func copyTree(dst, src string) error {
 		switch {
 		case entry.IsDir():
 			return os.MkdirAll(target, 0o700)
-		case entry.Type().IsRegular():
+		case entry.Type().IsRegular() && rel != ownerFile:
 			return copyFile(target, path)
 		}
 		return nil
