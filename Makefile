@@ -2,8 +2,9 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X github.com/goldsmith-build/goldsmith/internal/version.Version=$(VERSION) -X github.com/goldsmith-build/goldsmith/toe/cli.Version=$(VERSION)
-GOFLAGS_BUILD := -trimpath -ldflags '$(LDFLAGS)'
+GOFLAGS_BUILD := -buildvcs=false -trimpath -ldflags '$(LDFLAGS)'
 export CGO_ENABLED := 0
+export PATH := $(PATH):$(CURDIR)/.venv/bin
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
@@ -40,9 +41,11 @@ lint: ## formatting, vet, staticcheck, shell scripts
 	shellcheck $$(git grep -lE '^#!.*[/ ](ba)?sh$$')
 
 generate: ## make the API's shapes anew from the pinned service models
+	@script/setup go client
 	@script/generate
 
 verify: ## check that generated files are what the generator makes
+	@script/setup go client
 	@script/generate --check
 
 bench: ## the figures of docs/benchmarks.md, side by side in one run

@@ -95,7 +95,7 @@ func enterVolume(ctx context.Context, kept engine.Kept) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	fmt.Fprintf(os.Stderr, "Starting %s again on its volume\n", kept.ID)
-	inst, err := sandbox.New(sandbox.Options{}).Launch(ctx, instance.Spec{ID: kept.ID, Dir: dir, Volume: kept.Volume, Toe: toe, VCPU: 2, MemoryMiB: 2048, Hostname: "ip-" + kept.ID[2:10]})
+	inst, err := sandbox.New(sandbox.Options{}).Launch(ctx, instance.Spec{ID: engine.NewInstanceID(), Dir: dir, Volume: kept.Volume, Toe: toe, VCPU: 2, MemoryMiB: 2048, Hostname: "ip-" + kept.ID[2:10]})
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", kept.ID, err)
 	}

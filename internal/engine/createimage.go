@@ -120,6 +120,7 @@ func (r *run) amiTags(d Destination, at time.Time) map[string]string {
 type builtAMI struct {
 	id       string
 	snapshot string
+	created  time.Time // the build date of the image, in every region
 }
 
 // outputAMI finds the AMI that the build workflow put into its outputs.
@@ -138,7 +139,7 @@ func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	if !ok || !hasRoot {
 		return builtAMI{}, fmt.Errorf("the built AMI %q is not there", id)
 	}
-	return builtAMI{id: id, snapshot: root.Manifest}, nil
+	return builtAMI{id: id, snapshot: root.Manifest, created: found.Created}, nil
 }
 
 // withdraw takes back every AMI that the image's steps made: an image that did

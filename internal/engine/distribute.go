@@ -32,13 +32,13 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	now, start := r.engine.Now(), time.Now()
+	start := time.Now()
 	outputs := map[string]any{}
 	commit := func(tx *store.Tx) error {
 		var out []distributed
 		for _, d := range r.plan.Destinations {
 			for _, account := range r.accounts(d) {
-				done, err := r.copyTo(tx, built.id, d, account, now)
+				done, err := r.copyTo(tx, built.id, d, account, built.created)
 				if fault.Code(err) != "" {
 					return copyFailed(d.Region, account, err)
 				}

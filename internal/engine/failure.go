@@ -16,15 +16,27 @@ type componentError struct {
 // Error begins as Image Builder's reason does and goes on with what its users
 // have to dig out of logs.
 func (e *componentError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Document %s failed! Phase '%s', step '%s' (%s): %s", e.ComponentARN, e.Phase, e.Step, e.Action, e.ErrorMessage)
+	return fmt.Sprintf("Document %s failed! Phase '%s', step '%s' (%s): %s", e.ComponentARN, e.Phase, e.Step, e.Action, e.message())
+}
+
+// message is the executor's message with what else is known: the note and the
+// last of stderr.
+func (e *componentError) message() string {
+	text := e.ErrorMessage
 	if e.note != "" {
-		fmt.Fprintf(&b, " (%s)", e.note)
+		text += " (" + e.note + ")"
 	}
 	if tail := lastLines(e.stderr, 400); tail != "" {
-		fmt.Fprintf(&b, ". Stderr: %s", tail)
+		text += ". Stderr: " + tail
 	}
-	return b.String()
+	return text
+}
+
+// context is what the failure context tells of it.
+func (e *componentError) context() *ComponentFailure {
+	c := e.ComponentFailure
+	c.ErrorMessage = cut(e.message(), maxReason)
+	return &c
 }
 
 // distributionError says which regions failed.

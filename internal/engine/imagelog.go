@@ -101,7 +101,8 @@ func (l *imageLog) printf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file != nil {
-		fmt.Fprintf(l.file, "%s %s\n", l.now().UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprintf(format, args...))
+		text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n    ") // a guest's text begins no line of its own
+		fmt.Fprintf(l.file, "%s %s\n", l.now().UTC().Format("2006-01-02T15:04:05.000Z"), text)
 	}
 }
 

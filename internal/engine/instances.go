@@ -55,7 +55,7 @@ func launchInstance(ctx context.Context, c *call) (result, error) {
 // launchBuilder starts the build instance.
 func (r *run) launchBuilder(ctx context.Context, bootLog string) (*machine, error) {
 	return r.launch(ctx, r.engine.Builder, bootLog, func(m *machine, spec *instance.Spec) error {
-		m.volume = filepath.Join(m.dir, "volume.raw")
+		m.volume = filepath.Join(m.dir, volumeFile)
 		spec.Volume = m.volume
 		start := time.Now()
 		how, err := r.engine.Disks.Volume(ctx, r.plan.Parent.Snapshot, m.volume, r.plan.Volume.SizeGiB)
@@ -98,7 +98,7 @@ func (r *run) launchTester(ctx context.Context, bootLog string) (*machine, error
 // and starts it. On an error nothing of it is left.
 func (r *run) launch(ctx context.Context, kind instance.Kind, bootLog string, prepare func(*machine, *instance.Spec) error) (_ *machine, err error) {
 	e := r.engine
-	m := &machine{id: newInstanceID(), bootLog: bootLog}
+	m := &machine{id: NewInstanceID(), bootLog: bootLog}
 	m.dir = e.instanceDir(m.id)
 	row := store.Instance{ID: m.id, Kind: kind.Name(), Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
 	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
@@ -135,12 +135,32 @@ func (e *Engine) room(sizeGiB int64) error {
 	if err := unix.Statfs(e.Dir, &fs); err != nil {
 		return fmt.Errorf("looking for free space: %w", err)
 	}
-	free := int64(fs.Bavail) * fs.Bsize
+	free := int64(fs.Bavail)*fs.Bsize - e.promised()
 	if need := sizeGiB<<30 + e.Reserve; free < need {
 		return fmt.Errorf("no space left on device: the server's data folder has %.1f GiB free and this instance may need %.1f", float64(free)/(1<<30), float64(need)/(1<<30))
 	}
 	return nil
 }
+
+// promised is how much the volumes of all instances may still grow, in bytes:
+// they are sparse files, and none of them may find the disk full.
+func (e *Engine) promised() int64 {
+	volumes, err := filepath.Glob(filepath.Join(e.Dir, "instances", "*", volumeFile))
+	if err != nil {
+		return 0 // the pattern is right
+	}
+	var sum int64
+	for _, name := range volumes {
+		var st unix.Stat_t
+		if unix.Stat(name, &st) == nil {
+			sum += max(0, st.Size-st.Blocks*512)
+		}
+	}
+	return sum
+}
+
+// volumeFile is the name of a build instance's volume in its folder.
+const volumeFile = "volume.raw"
 
 // terminateInstance is the action TerminateInstance. An instance that is gone
 // already was terminated as wished.
@@ -249,7 +269,7 @@ func (r *run) releaseInstances(ctx context.Context, keep bool) string {
 		e.kept[id] = m
 		e.mu.Unlock()
 		delete(r.instances, id)
-		fmt.Fprintf(&words, " Instance %s was kept: enter it with 'goldsmith shell %s'.", id, r.arn)
+		fmt.Fprintf(&words, "\nInstance %s was kept. Enter it with: goldsmith shell %s --data-dir %s", id, r.arn, e.Dir)
 	}
 	r.killInstances()
 	return words.String()
@@ -263,8 +283,8 @@ func (r *run) kindOf(m *machine) string {
 	return r.engine.Builder.Name()
 }
 
-// newInstanceID gives "i-" and 17 hexadecimal digits, as EC2 does.
-func newInstanceID() string {
+// NewInstanceID gives "i-" and 17 hexadecimal digits, as EC2 does.
+func NewInstanceID() string {
 	var b [9]byte
 	rand.Read(b[:])
 	return "i-" + hex.EncodeToString(b[:])[:17]

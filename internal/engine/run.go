@@ -157,6 +157,7 @@ func (r *run) finish(ctx context.Context) error {
 		return err
 	}
 	r.killInstances()
+	r.engine.Log.Info("an image ended", "image", r.arn, "status", Available)
 	r.log.close(r.plan)
 	return errEnded
 }
@@ -203,6 +204,7 @@ func (r *run) end(ctx context.Context, cause error) error {
 		return err // the queue tries again
 	}
 	r.entered(to)
+	r.engine.Log.Info("an image ended", "image", r.arn, "status", to, "reason", reason)
 	r.log.printf("%s", reason)
 	r.log.close(r.plan)
 	return nil
@@ -221,7 +223,7 @@ func (r *run) failure(cause error) *Failure {
 	}
 	var component *componentError
 	if errors.As(cause, &component) {
-		f.Component = &component.ComponentFailure
+		f.Component = component.context()
 	}
 	var distribution *distributionError
 	if errors.As(cause, &distribution) {

@@ -49,7 +49,7 @@ func (e *Engine) sweepOne(ctx context.Context, row store.Instance) error {
 	if row.State == "kept" && e.wanted(ctx, row) {
 		return keptOf(row).write()
 	}
-	e.Log.Info("removing what a dead server's instance left", "instance", row.ID, "kind", row.Kind, "image", row.ImageARN)
+	e.Log.Info("removing an instance that nobody needs any more", "instance", row.ID, "kind", row.Kind, "image", row.ImageARN)
 	if err := os.RemoveAll(row.Dir); err != nil {
 		return err
 	}

@@ -1,30 +1,12 @@
 package blackbox
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/test/harness"
 )
-
-// waitStep waits until a step of the image's current workflow is running.
-func waitStep(t *testing.T, s *harness.Server, image, step string) {
-	t.Helper()
-	for deadline := time.Now().Add(long); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		flows := s.AWS("imagebuilder", "list-workflow-executions", "--image-build-version-arn", image)
-		for i := range flows.Len("workflowExecutions") {
-			steps := s.AWS("imagebuilder", "list-workflow-step-executions", "--workflow-execution-id", flows.Str("workflowExecutions", i, "workflowExecutionId"))
-			for j := range steps.Len("steps") {
-				if steps.Str("steps", j, "name") == step && steps.Str("steps", j, "status") == "RUNNING" {
-					return
-				}
-			}
-		}
-	}
-	t.Fatalf("the step %s of %s never ran", step, image)
-}
 
 // TestKill kills the server in the middle of a build, of a boot test and of
 // both again: each time the next server goes on, and nothing is left behind.
@@ -35,9 +17,9 @@ func TestKill(t *testing.T) {
 	image := s.StartPipeline(s.Define(harness.Pipeline{Name: "killed", Components: []string{slow}, Regions: []string{"us-east-1", "eu-west-1"}}))
 
 	for _, step := range []string{"ApplyBuildComponents", "LaunchTestInstance"} {
-		waitStep(t, s, image, step)
+		s.WaitStep(image, step, long)
 		s.Kill()
-		if left := strayProcesses(s.Dir); left != "" {
+		if left := strayProcesses(t, s.Dir); left != "" {
 			t.Errorf("killed in %s: after the server's death there is still %s", step, left)
 		}
 		s.Restart()
@@ -56,17 +38,18 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// strayProcesses waits a moment for a dead server's children to go.
-func strayProcesses(dir string) string {
-	var out []byte
+// strayProcesses waits a moment for a dead server's children to go, and names
+// those that stay.
+func strayProcesses(t *testing.T, dir string) string {
+	t.Helper()
 	for range 50 {
-		out, _ = exec.Command("pgrep", "-af", dir+"/instances").Output()
-		if len(out) == 0 {
+		stray := processes(t, dir)
+		if len(stray) == 0 {
 			return ""
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return string(out)
+	return strings.Join(processes(t, dir), ", ")
 }
 
 // TestStop stops the server with SIGTERM during a build: it ends well, and the
@@ -76,9 +59,9 @@ func TestStop(t *testing.T) {
 	s := harness.StartWithParent(t)
 	slow := harness.Document("slow", "build", "sleep 3\necho one >> /opt/builds", "validate", "test \"$(cat /opt/builds)\" = one")
 	image := s.StartPipeline(s.Define(harness.Pipeline{Name: "stopped", Components: []string{slow}, NoTests: true}))
-	waitStep(t, s, image, "ApplyBuildComponents")
+	s.WaitStep(image, "ApplyBuildComponents", long)
 	s.Stop()
-	if left := strayProcesses(s.Dir); left != "" {
+	if left := strayProcesses(t, s.Dir); left != "" {
 		t.Errorf("after SIGTERM there is still %s", left)
 	}
 	s.Restart()
@@ -91,7 +74,7 @@ func TestCancel(t *testing.T) {
 	s := harness.StartWithParent(t)
 	slow := harness.Document("slow", "build", "sleep 600")
 	image := s.StartPipeline(s.Define(harness.Pipeline{Name: "cancelled", Components: []string{slow}}))
-	waitStep(t, s, image, "ApplyBuildComponents")
+	s.WaitStep(image, "ApplyBuildComponents", long)
 	s.AWS("imagebuilder", "cancel-image-creation", "--image-build-version-arn", image)
 	s.Wait(image, time.Minute, "CANCELLED")
 	if left := leftovers(t, s.Dir); left != "" {

@@ -204,6 +204,11 @@ func TestFailures(t *testing.T) {
 				t.Errorf("the reason is %q; it must name the component and say %q", reason, tc.reason)
 			}
 			component := failure{context.Str("failureContext", "componentFailure", "phaseName"), context.Str("failureContext", "componentFailure", "stepName"), context.Str("failureContext", "componentFailure", "errorMessage")}
+			message := component.Message
+			if component.Message, _, _ = strings.Cut(message, ". Stderr: "); tc.reason != "no space left" && !strings.Contains(message, tc.reason) {
+				t.Errorf("errorMessage is %q, which does not say %q", message, tc.reason)
+			}
+			component.Message, _, _ = strings.Cut(component.Message, " (no space left")
 			if diff := cmp.Diff(tc.want, component); diff != "" {
 				t.Errorf("componentFailure (-want +got):\n%s", diff)
 			}
@@ -245,15 +250,14 @@ func leftovers(t *testing.T, dir string) string {
 		if mounts, err := os.ReadFile("/proc/mounts"); err == nil && bytes.Contains(mounts, []byte(dir)) {
 			left = append(left, "a mount")
 		}
-		if out, err := exec.Command("losetup", "-l", "-n", "-O", "BACK-FILE").Output(); err == nil && bytes.Contains(out, []byte(dir)) {
-			left = append(left, "a loop device")
-		}
-		procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-		for _, p := range procs {
-			data, _ := os.ReadFile(p)
-			if bytes.Contains(data, []byte(dir+"/instances")) {
-				left = append(left, "the process "+string(bytes.ReplaceAll(data, []byte{0}, []byte{' '})))
+		files, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+		for _, f := range files {
+			if data, _ := os.ReadFile(f); bytes.Contains(data, []byte(dir)) {
+				left = append(left, "the loop device of "+f)
 			}
+		}
+		for _, p := range processes(t, dir) {
+			left = append(left, "the process "+p)
 		}
 		if entries, _ := os.ReadDir(filepath.Join(dir, "instances")); len(entries) > 0 {
 			left = append(left, "an instance's folder")
@@ -263,4 +267,21 @@ func leftovers(t *testing.T, dir string) string {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
+}
+
+// processes gives the command lines that name an instance of a data folder.
+func processes(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the processes of this machine cannot be seen: %v", err)
+	}
+	var found []string
+	for _, f := range files {
+		data, _ := os.ReadFile(f) // it may have ended meanwhile
+		if bytes.Contains(data, []byte(dir+"/instances")) {
+			found = append(found, string(bytes.ReplaceAll(data, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
 }

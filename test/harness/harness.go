@@ -113,8 +113,8 @@ func Start(tb testing.TB, args ...string) *Server {
 			tb.Logf("the server's log:\n%s", s.Log())
 		}
 	})
-	s.Restart()
 	tb.Cleanup(s.Stop)
+	s.Restart()
 	return s
 }
 
@@ -132,8 +132,8 @@ func StartWithParent(tb testing.TB, args ...string) *Server {
 			tb.Logf("the server's log:\n%s", s.Log())
 		}
 	})
-	s.Restart()
 	tb.Cleanup(s.Stop)
+	s.Restart()
 	return s
 }
 
@@ -181,6 +181,9 @@ func (s *Server) Restart() {
 
 // Stop ends the server with SIGTERM and wants exit status 0.
 func (s *Server) Stop() {
+	if s.exited == nil {
+		return // it never started
+	}
 	select {
 	case <-s.exited:
 		return

@@ -1,12 +1,20 @@
 package harness
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/imagebuilder"
+	"github.com/aws/aws-sdk-go-v2/service/imagebuilder/types"
+
+	"github.com/goldsmith-build/goldsmith/internal/datadir"
 )
 
 // Parent is the parent image that tests build on.
@@ -70,23 +78,65 @@ func (s *Server) StartPipeline(arn string) string {
 func (s *Server) Wait(image string, limit time.Duration, states ...string) (Object, []string) {
 	s.tb.Helper()
 	var seen []string
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		got := s.AWS("imagebuilder", "get-image", "--image-build-version-arn", image)
-		status := got.Str("image", "state", "status")
+	client := s.SDK()
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		answer, err := client.GetImage(context.Background(), &imagebuilder.GetImageInput{ImageBuildVersionArn: &image})
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		status := string(answer.Image.State.Status)
 		if len(seen) == 0 || seen[len(seen)-1] != status {
 			seen = append(seen, status)
 		}
 		for _, want := range states {
 			if status == want {
-				return got, seen
+				return s.AWS("imagebuilder", "get-image", "--image-build-version-arn", image), seen
 			}
 		}
 		if status == "FAILED" || status == "CANCELLED" || status == "AVAILABLE" {
-			s.tb.Fatalf("%s is %s after %v: %s", image, status, seen, got.Str("image", "state", "reason"))
+			s.tb.Fatalf("%s is %s after %v: %s", image, status, seen, aws.ToString(answer.Image.State.Reason))
 		}
 	}
 	s.tb.Fatalf("%s is not one of %v after %v; seen %v", image, states, limit, seen)
 	return nil, nil
+}
+
+// SDK is a client of the AWS SDK for Go: cheap enough to poll with beside an
+// emulated machine.
+func (s *Server) SDK() *imagebuilder.Client {
+	s.tb.Helper()
+	key, err := datadir.Dir(s.Dir).Key()
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return imagebuilder.New(imagebuilder.Options{
+		BaseEndpoint: aws.String(s.URL), Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, ""),
+	})
+}
+
+// WaitStep waits until a step of the image's workflows is running.
+func (s *Server) WaitStep(image, step string, limit time.Duration) {
+	s.tb.Helper()
+	client, ctx := s.SDK(), context.Background()
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		flows, err := client.ListWorkflowExecutions(ctx, &imagebuilder.ListWorkflowExecutionsInput{ImageBuildVersionArn: &image})
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		for _, flow := range flows.WorkflowExecutions {
+			steps, err := client.ListWorkflowStepExecutions(ctx, &imagebuilder.ListWorkflowStepExecutionsInput{WorkflowExecutionId: flow.WorkflowExecutionId})
+			if err != nil {
+				s.tb.Fatal(err)
+			}
+			for _, row := range steps.Steps {
+				if aws.ToString(row.Name) == step && row.Status == types.WorkflowStepExecutionStatusRunning {
+					return
+				}
+			}
+		}
+	}
+	s.tb.Fatalf("the step %s of %s never ran", step, image)
 }
 
 // AMIs lists the AMIs that the account owns in a region.
