@@ -125,6 +125,8 @@ func guessDialect(r *http.Request) *dialect {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	query := r.URL.RawQuery
 	switch {
+	case r.URL.Path != "/" && r.URL.Path != "": // the others have one address for everything
+		return dialects[shape.RestJSON]
 	case r.Header.Get("X-Amz-Target") != "":
 		return dialects[shape.JSON]
 	case media == "application/x-www-form-urlencoded", strings.HasPrefix(query, "Action="), strings.Contains(query, "&Action="):
