@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,8 +27,35 @@ type errand struct {
 	GID        int
 }
 
-// report is how QEMU ended; "" for well.
-type report struct{ Error string }
+// report is how QEMU ended; "" for well. Crashed says that it was QEMU's own
+// fault: a signal that nobody sent.
+type report struct {
+	Error   string
+	Crashed bool
+}
+
+// crashed reports whether a program ended by a signal that its own faults raise.
+func crashed(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() {
+		return false
+	}
+	switch status.Signal() {
+	case syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE, syscall.SIGTRAP:
+		return true
+	}
+	return false
+}
+
+// crashError is the end of a QEMU that crashed. It says nothing of the guest.
+type crashError struct{ words string }
+
+// Error gives what QEMU's end was.
+func (e *crashError) Error() string { return e.words }
 
 // keep starts QEMU and sees to it that QEMU ends when the server does.
 //
@@ -52,7 +80,7 @@ func keep(line *lifeline.Line) int {
 	}()
 	var r report
 	if err := cmd.Wait(); err != nil {
-		r.Error = "QEMU: " + err.Error()
+		r.Error, r.Crashed = "QEMU: "+err.Error(), crashed(err)
 	}
 	_ = line.Send(r)
 	return 0

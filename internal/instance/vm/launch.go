@@ -43,11 +43,65 @@ var living sync.Map
 
 // Launch is instance.Kind's Launch.
 func (k *Kind) Launch(ctx context.Context, spec instance.Spec) (instance.Instance, error) {
-	m, err := k.launch(ctx, spec)
+	m, err := k.launchAgain(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("launching vm %s: %w", spec.ID, err)
 	}
 	return m, nil
+}
+
+// maxCrashes is how often QEMU may crash before a machine has booted. Under
+// multi-threaded emulation it does so once in a while, in the midst of the
+// guest's bus enumeration; that is no verdict on the disk.
+const maxCrashes = 3
+
+// launchAgain launches and, where QEMU itself crashed and the volume was not
+// written, does so again from the start.
+func (k *Kind) launchAgain(ctx context.Context, spec instance.Spec) (*machine, error) {
+	before, err := listing(spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	for crashes := 1; ; crashes++ {
+		m, err := k.launch(ctx, spec)
+		var crash *crashError
+		if err == nil || !spec.Overlay || crashes == maxCrashes || !errors.As(err, &crash) || ctx.Err() != nil {
+			return m, err
+		}
+		k.opts.Log.Warn("QEMU crashed; the machine is launched again", "instance", spec.ID, "crash", crashes, "error", err)
+		if err := clearNew(spec.Dir, before); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// listing gives what is in a folder.
+func listing(dir string) (map[string]bool, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading the instance's folder: %w", err)
+	}
+	all := map[string]bool{}
+	for _, e := range entries {
+		all[e.Name()] = true
+	}
+	return all, nil
+}
+
+// clearNew removes what is in a folder now and was not before.
+func clearNew(dir string, before map[string]bool) error {
+	now, err := listing(dir)
+	if err != nil {
+		return err
+	}
+	for name := range now {
+		if !before[name] {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("clearing the instance's folder: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *machine, err error) {
@@ -257,6 +311,9 @@ func (m *machine) follow(agent net.Conn, consoleOut, serviceOut io.ReadCloser) {
 		cause := errors.New("it powered off")
 		if r.Error != "" {
 			cause = errors.New(r.Error)
+			if r.Crashed {
+				cause = &crashError{r.Error}
+			}
 			if tail := m.service.Tail(5); tail != "" {
 				cause = fmt.Errorf("%w: %s", cause, tail)
 			}
