@@ -12,9 +12,9 @@ import (
 
 // TestACrashingEmulatorIsStartedAgain gives QEMU's place to a program that
 // counts its starts and aborts. The disk is not to blame, so it is tried again;
-// but only a volume that is never written may be.
+// but only a volume that is never written may be. It runs before the parallel
+// tests, because the suite measures this process's memory.
 func TestACrashingEmulatorIsStartedAgain(t *testing.T) {
-	t.Parallel()
 	kind := New(Options{})
 	if r := kind.Probe(t.Context()); !r.Usable {
 		t.Skip(r.Remedy)

@@ -3,6 +3,7 @@ package vm
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 )
@@ -66,7 +67,21 @@ func arguments(spec instance.Spec, found abilities) []string {
 			"-blockdev", "driver=raw,node-name=code,read-only=on,file=code-file")
 		args = append(args, drive("variables", fdVariables)...)
 	}
+	if !found.kvm {
+		withoutMSIX(args)
+	}
 	return args
+}
+
+// withoutMSIX takes the interrupt tables from virtio devices. Multi-threaded
+// emulation trips over them once in a while as the guest moves them about, and
+// QEMU aborts (msix_table_mmio_write); plain interrupts do as well there.
+func withoutMSIX(args []string) {
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "virtio-") && strings.Contains(arg, "-pci") {
+			args[i] = arg + ",vectors=0"
+		}
+	}
 }
 
 // drive is a raw disk behind a file descriptor. What the guest writes need not
