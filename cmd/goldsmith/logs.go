@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,15 +103,11 @@ func printMatching(w io.Writer, dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("reading the logs: %w", err)
 	}
-	for i := range files { // a handful: selection keeps it plain
-		for j := i + 1; j < len(files); j++ {
-			if files[j].at.Before(files[i].at) {
-				files[i], files[j] = files[j], files[i]
-			}
-		}
-		rel, _ := filepath.Rel(dir, files[i].path)
+	slices.SortFunc(files, func(a, b found) int { return a.at.Compare(b.at) })
+	for _, file := range files {
+		rel, _ := filepath.Rel(dir, file.path)
 		fmt.Fprintf(w, "==> %s <==\n", rel)
-		if err := printFile(w, files[i].path); err != nil {
+		if err := printFile(w, file.path); err != nil {
 			return err
 		}
 	}

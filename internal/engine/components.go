@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func (r *run) documents(kind string) []Component {
 	var docs []Component
 	for _, comp := range r.plan.Components {
 		for _, phase := range phasesOf[kind] {
-			if contains(comp.Phases, phase) {
+			if slices.Contains(comp.Phases, phase) {
 				docs = append(docs, comp)
 				break
 			}
@@ -204,14 +205,4 @@ func (x *execution) fullDisk(ctx context.Context, said string) string {
 		return "no space left on device: the root file system of the instance is full"
 	}
 	return ""
-}
-
-// contains reports whether list holds s.
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
 }

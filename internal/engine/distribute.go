@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -72,7 +73,7 @@ func copyFailed(region, account string, cause error) error {
 func (r *run) accounts(d Destination) []string {
 	all := []string{r.plan.Image.Account}
 	for _, id := range d.TargetAccounts {
-		if !contains(all, id) {
+		if !slices.Contains(all, id) {
 			all = append(all, id)
 		}
 	}
