@@ -108,17 +108,32 @@ func (c *Channel) Reboot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var lost *instance.LostError
-	if err := c.Power(ctx, protocol.PowerReboot); err != nil && !errors.As(err, &lost) {
-		return fmt.Errorf("asking the guest to reboot: %w", err)
-	}
 	waiting, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
-	if _, err = c.Boot(waiting, boot); err != nil && ctx.Err() == nil && waiting.Err() != nil {
-		return &instance.LostError{ID: c.id, Cause: fmt.Errorf("it did not come back within %s of a reboot", c.wait)}
+	for first := true; ; first = false {
+		try, done := context.WithTimeout(waiting, rebootAgain)
+		var lost *instance.LostError
+		powerErr := c.Power(try, protocol.PowerReboot)
+		if first && powerErr != nil && try.Err() == nil && !errors.As(powerErr, &lost) {
+			done()
+			return fmt.Errorf("asking the guest to reboot: %w", powerErr)
+		}
+		_, err = c.Boot(try, boot)
+		again := err != nil && try.Err() != nil && waiting.Err() == nil
+		done()
+		switch {
+		case again:
+		case err != nil && ctx.Err() == nil && waiting.Err() != nil:
+			return &instance.LostError{ID: c.id, Cause: fmt.Errorf("it did not come back within %s of a reboot", c.wait)}
+		default:
+			return err
+		}
 	}
-	return err
 }
+
+// rebootAgain is when a guest that has not come back is asked once more: a
+// service manager that is still starting up may drop the request.
+const rebootAgain = 30 * time.Second
 
 func (c *Channel) simple(ctx context.Context, f protocol.Frame) error {
 	s, err := c.ready(ctx)
