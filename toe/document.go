@@ -8,8 +8,8 @@ import (
 	"github.com/goldsmith-build/goldsmith/toe/action"
 	"github.com/goldsmith-build/goldsmith/toe/internal/condition"
 	"github.com/goldsmith-build/goldsmith/toe/internal/reference"
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 // Problem is one thing that is wrong with a document, and where.

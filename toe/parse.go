@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 // Limits of the service on what it takes inline and from a bucket are the

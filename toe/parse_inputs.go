@@ -7,8 +7,8 @@ import (
 	"github.com/goldsmith-build/goldsmith/toe/action"
 	"github.com/goldsmith-build/goldsmith/toe/internal/condition"
 	"github.com/goldsmith-build/goldsmith/toe/internal/reference"
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 // inputs reads a step's inputs by the schema of its module.

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 // variables reads parameters and constants, which share one space of names.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/toe/internal/condition"
 	"github.com/goldsmith-build/goldsmith/toe/internal/reference"
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 func parse(t *testing.T, text string, outcome *condition.Outcome) (*condition.Expr, problem.Problems) {

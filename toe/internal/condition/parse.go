@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/goldsmith-build/goldsmith/toe/internal/reference"
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 // Expr is an expression: a comparison, or expressions under and, or, not.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 func TestParsePlaces(t *testing.T) {

@@ -1,8 +1,0 @@
-// Package source turns the text of a component document into a tree whose
-// nodes know their line and column, safely for hostile text: aliases are
-// followed within a budget, nesting and size are limited, and duplicate keys
-// are found.
-//
-// It knows YAML and nothing of component documents; package toe reads those
-// out of the tree.
-package source
