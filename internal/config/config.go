@@ -29,11 +29,18 @@ type Config struct {
 type Quotas struct {
 	Components                   int `yaml:"components"`                   // 1,000
 	ImageRecipes                 int `yaml:"imageRecipes"`                 // 1,000
+	ContainerRecipes             int `yaml:"containerRecipes"`             // 1,000
 	DistributionConfigurations   int `yaml:"distributionConfigurations"`   // 1,000
 	InfrastructureConfigurations int `yaml:"infrastructureConfigurations"` // 1,000
+	ImageWorkflows               int `yaml:"imageWorkflows"`               // 1,000
 	ImagePipelines               int `yaml:"imagePipelines"`               // 75
+	LifecyclePolicies            int `yaml:"lifecyclePolicies"`            // 50
 	ConcurrentBuilds             int `yaml:"concurrentBuilds"`             // 100
 	ComponentsPerRecipe          int `yaml:"componentsPerRecipe"`          // 20
+	WorkflowsPerImage            int `yaml:"workflowsPerImage"`            // 10
+	TargetAccounts               int `yaml:"targetAccounts"`               // of a distribution configuration; 50
+	LaunchTemplatesPerRegion     int `yaml:"launchTemplatesPerRegion"`     // of a distribution configuration; 5
+	SSMParametersPerRegion       int `yaml:"ssmParametersPerRegion"`       // of a distribution configuration; 10
 }
 
 // Account is an AWS account that the server knows.

@@ -11,18 +11,21 @@ import (
 
 // Kinds of resources, as ARNs spell them.
 const (
-	component      store.Kind = "component"
-	imageRecipe    store.Kind = "image-recipe"
-	infrastructure store.Kind = "infrastructure-configuration"
-	distribution   store.Kind = "distribution-configuration"
-	pipeline       store.Kind = "image-pipeline"
-	image          store.Kind = "image"
+	component       store.Kind = "component"
+	imageRecipe     store.Kind = "image-recipe"
+	containerRecipe store.Kind = "container-recipe"
+	infrastructure  store.Kind = "infrastructure-configuration"
+	distribution    store.Kind = "distribution-configuration"
+	pipeline        store.Kind = "image-pipeline"
+	image           store.Kind = "image"
+	workflowKind    store.Kind = "workflow" // of all types: the name begins with the type, "build/NAME"
+	lifecyclePolicy store.Kind = "lifecycle-policy"
 )
 
 // titles are the kinds as error messages call them.
 var titles = map[store.Kind]string{
-	component: "Component", imageRecipe: "ImageRecipe", infrastructure: "InfrastructureConfiguration", distribution: "DistributionConfiguration",
-	pipeline: "ImagePipeline", image: "Image",
+	component: "Component", imageRecipe: "ImageRecipe", containerRecipe: "ContainerRecipe", infrastructure: "InfrastructureConfiguration", distribution: "DistributionConfiguration",
+	pipeline: "ImagePipeline", image: "Image", workflowKind: "Workflow", lifecyclePolicy: "LifecyclePolicy",
 }
 
 // amazon is the account of the managed resources.
@@ -99,6 +102,9 @@ func parseARN(s string) (arn, bool) {
 		return arn{}, false
 	}
 	a := arn{partition: m[1], Key: store.Key{Region: m[2], Account: m[3], Kind: store.Kind(m[4]), Name: m[5]}}
+	if kind, of, ok := strings.Cut(m[4], "/"); ok {
+		a.Kind, a.Name = store.Kind(kind), of+"/"+m[5]
+	}
 	if a.partition != cloud.PartitionFor(a.Region) {
 		return arn{}, false
 	}

@@ -191,17 +191,18 @@ func (s *Service) updated(ctx context.Context, tx *store.Tx, r request, p *api.I
 	if err != nil {
 		return "what it uses has changed: " + err.Error()
 	}
-	if text(parts.recipe.Arn) != before.Image.Recipe {
-		return "a newer recipe: " + text(parts.recipe.Arn)
+	of := parts.of()
+	if text(of.arn) != before.Image.Recipe {
+		return "a newer recipe: " + text(of.arn)
 	}
-	parent, _, err := s.planParent(ctx, tx, r, text(parts.recipe.ParentImage))
+	parent, _, err := s.planParent(ctx, tx, r, text(of.parent))
 	if err != nil {
 		return "its parent image has changed: " + err.Error()
 	}
 	if parent.Snapshot != before.Parent.Snapshot {
 		return "a newer parent image: " + parent.ARN
 	}
-	components, err := s.planComponents(tx, r, parts.recipe.Components)
+	components, err := s.planComponents(tx, r, of.components)
 	if err != nil || len(components) != len(before.Components) {
 		return "its components have changed"
 	}

@@ -54,14 +54,22 @@ func TestManagedImages(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	var arns []string
-	for _, v := range must(f.ListImages(f.ctx, &api.ListImagesInput{Owner: p(api.OwnershipAmazon)}))(t).ImageVersionList {
+	for _, v := range f.amazonImages(false) {
 		arns = append(arns, strings.TrimPrefix(*v.Arn, managed+"image/"))
 	}
-	same(t, "images", arns, []string{
-		"amazon-linux-2-x86/2026.1.1", "amazon-linux-2023-x86/2026.1.1", "debian-12-x86/2026.11.20", "debian-12-x86/2026.11.21", "ubuntu-server-22-lts-x86/2026.1.1", "ubuntu-server-24-lts-x86/2026.1.1",
-	})
-	names := must(f.ListImages(f.ctx, &api.ListImagesInput{Owner: p(api.OwnershipAmazon), ByName: p(true)}))(t).ImageVersionList
-	same(t, "names", len(names), 5)
+	name := func(arn string) string { before, _, _ := strings.Cut(arn, "/"); return before }
+	if !slices.IsSortedFunc(arns, func(a, b string) int { return strings.Compare(name(a), name(b)) }) {
+		t.Errorf("not in the order of names: %v", arns)
+	}
+	for _, want := range []string{
+		"amazon-linux-2-x86/2026.1.1", "amazon-linux-2023-arm64/2026.1.1", "amazon-linux-x86-2/2026.1.1", "debian-12-x86/2026.11.20", "debian-12-x86/2026.11.21", "macos-sonoma-arm64/2026.1.1",
+		"ubuntu-server-24-lts-x86/2026.1.1", "windows-server-2022-english-full-base-x86/2026.1.1", "windows-server-2019-x86-core-ltsc2019-amd64/2026.1.1",
+	} {
+		if !slices.Contains(arns, want) {
+			t.Errorf("%s is not in %v", want, arns)
+		}
+	}
+	same(t, "names", len(f.amazonImages(true)), len(arns)-1)
 
 	debian := f.image(debianARN)
 	if *debian.Arn != managed+"image/debian-12-x86/2026.11.21/1" || *debian.Name != "Debian 12 x86" || *debian.OsVersion != "Debian 12" || debian.State.Reason != nil || debian.Tags != nil {
@@ -95,6 +103,39 @@ func TestManagedImages(t *testing.T) {
 	wantFault(t, err, "AccessDeniedException")
 }
 
+// amazonImages reads all pages of Amazon's images.
+func (f *fixture) amazonImages(byName bool) (all []api.ImageVersion) {
+	f.Helper()
+	in := &api.ListImagesInput{Owner: p(api.OwnershipAmazon), ByName: p(byName)}
+	for {
+		out := must(f.ListImages(f.ctx, in))(f)
+		all = append(all, out.ImageVersionList...)
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			return all
+		}
+	}
+}
+
+func TestWhatCannotBeBuiltOnSaysWhy(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	for name, want := range map[string]struct {
+		kind     api.ImageType
+		platform api.Platform
+		reason   string
+	}{
+		"windows-server-2022-english-full-base-x86": {api.ImageTypeAmi, api.PlatformWindows, "Linux images only"},
+		"macos-sequoia-x86":                         {api.ImageTypeAmi, api.PlatformMacOS, "Linux images only"},
+		"amazon-linux-x86-latest":                   {api.ImageTypeDocker, api.PlatformLinux, "container images are not built"},
+		"ubuntu-server-22-lts-arm64":                {api.ImageTypeAmi, api.PlatformLinux, "goldsmith base import FILE --name ubuntu-server-22-lts-arm64"},
+	} {
+		got := f.image(managed + "image/" + name + "/x.x.x")
+		if *got.Type != want.kind || *got.Platform != want.platform || !strings.Contains(*got.State.Reason, want.reason) {
+			t.Errorf("%s: %s, %s, %q", name, *got.Type, *got.Platform, *got.State.Reason)
+		}
+	}
+}
+
 func TestImportedParentsAreManagedImages(t *testing.T) {
 	t.Parallel()
 	imported := debian("1.2.3", 1)
@@ -105,9 +146,8 @@ func TestImportedParentsAreManagedImages(t *testing.T) {
 		t.Errorf("debian without a disk: %v", r)
 	}
 	none := open(t, func(c *imagebuilder.Config) { c.Parents = nil })
-	list := must(none.ListImages(none.ctx, &api.ListImagesInput{Owner: p(api.OwnershipAmazon)}))(t).ImageVersionList
-	same(t, "known images", len(list), 5)
-	if slices.ContainsFunc(list, func(v api.ImageVersion) bool { return *v.Version != "2026.1.1" }) {
+	list := none.amazonImages(false)
+	if len(list) < 5 || slices.ContainsFunc(list, func(v api.ImageVersion) bool { return *v.Version != "2026.1.1" }) {
 		t.Errorf("%+v", list)
 	}
 }

@@ -38,16 +38,6 @@ type Parent struct {
 	Created      time.Time
 }
 
-// known are Amazon's images that recipes name, whether their disk is here or
-// not.
-var known = []struct{ name, title, osVersion, architecture string }{
-	{"amazon-linux-2-x86", "Amazon Linux 2 x86", "Amazon Linux 2", "x86_64"},
-	{"amazon-linux-2023-x86", "Amazon Linux 2023 x86", "Amazon Linux 2023", "x86_64"},
-	{"debian-12-x86", "Debian 12 x86", "Debian 12", "x86_64"},
-	{"ubuntu-server-22-lts-x86", "Ubuntu Server 22 LTS x86", "Ubuntu 22.04", "x86_64"},
-	{"ubuntu-server-24-lts-x86", "Ubuntu Server 24 LTS x86", "Ubuntu 24.04", "x86_64"},
-}
-
 // knownVersion is the version that a known image has while its disk is missing:
 // older than any that comes of making one.
 var knownVersion = store.Version{Major: 2026, Minor: 1, Patch: 1, Build: 1}
@@ -56,6 +46,7 @@ var knownVersion = store.Version{Major: 2026, Minor: 1, Patch: 1, Build: 1}
 type managedImage struct {
 	Parent
 	title   string
+	kind    api.ImageType
 	version store.Version
 	disk    bool // false: it cannot be built on
 }
@@ -76,7 +67,7 @@ func (s *Service) managedImages(ctx context.Context) ([]managedImage, error) {
 				continue
 			}
 			v.Build = p.Build
-			all = append(all, managedImage{Parent: p, title: titleOf(p.Name), version: v, disk: true})
+			all = append(all, managedImage{Parent: p, title: titleOf(p.Name), kind: api.ImageTypeAmi, version: v, disk: true})
 		}
 	}
 	for _, k := range known {
@@ -84,9 +75,9 @@ func (s *Service) managedImages(ctx context.Context) ([]managedImage, error) {
 			continue
 		}
 		all = append(all, managedImage{
-			Parent: Parent{Name: k.name, Version: versionText(knownVersion), Build: knownVersion.Build, OSVersion: k.osVersion, Platform: "Linux", Architecture: k.architecture,
+			Parent: Parent{Name: k.name, Version: versionText(knownVersion), Build: knownVersion.Build, OSVersion: k.osVersion, Platform: string(k.platform), Architecture: k.architecture,
 				Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
-			title: k.title, version: knownVersion,
+			title: k.title, kind: k.kind, version: knownVersion,
 		})
 	}
 	slices.SortFunc(all, func(a, b managedImage) int {
@@ -126,8 +117,15 @@ func (s *Service) managedImage(ctx context.Context, a arn) (managedImage, error)
 	return managedImage{}, notFound(a.String())
 }
 
-// missing says which command brings the disk of a known image.
+// missing says why a known image cannot be built on, and which command brings
+// its disk where one does.
 func (m managedImage) missing() error {
+	switch {
+	case m.kind == api.ImageTypeDocker:
+		return fault.New(api.CodeClient, "The parent image %s is a container image, and container images are not built in this version.", m.Name)
+	case m.Platform != string(api.PlatformLinux):
+		return fault.New(api.CodeClient, "The parent image %s is of the platform %s, and this version builds Linux images only.", m.Name, m.Platform)
+	}
 	command := "goldsmith base import FILE --name " + m.Name
 	if strings.HasPrefix(m.Name, "debian-") {
 		command = "goldsmith base build " + m.Name
@@ -142,7 +140,7 @@ func (m managedImage) arn(r request) arn {
 // describe is the image in the API's shape.
 func (m managedImage) describe(r request) *api.Image {
 	out := &api.Image{
-		Arn: ptr(m.arn(r).String()), Type: ptr(api.ImageTypeAmi), Name: ptr(m.title), Version: ptr(fmt.Sprintf("%s/%d", m.Version, m.Build)), Platform: ptr(api.Platform(m.Platform)),
+		Arn: ptr(m.arn(r).String()), Type: ptr(m.kind), Name: ptr(m.title), Version: ptr(fmt.Sprintf("%s/%d", m.Version, m.Build)), Platform: ptr(api.Platform(m.Platform)),
 		EnhancedImageMetadataEnabled: ptr(false), OsVersion: some(m.OSVersion), State: &api.ImageState{Status: ptr(api.ImageStatusAvailable)}, DateCreated: date(m.Created),
 		OutputResources: &api.OutputResources{}, ImageSource: ptr(api.ImageSourceAmazonManaged),
 	}

@@ -8,45 +8,68 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
-// pipelineParts are the resources that a pipeline or an image is made of.
+// pipelineParts are the resources that a pipeline or an image is made of. It has
+// one of the two recipes.
 type pipelineParts struct {
 	recipe         *api.ImageRecipe
+	container      *api.ContainerRecipe
 	infrastructure *api.InfrastructureConfiguration
 	distribution   *api.DistributionConfiguration // nil: none
 	targets        []store.Target
 }
 
+// recipeOf is what an image takes from its recipe, whichever of the two it is.
+type recipeOf struct {
+	arn, name, version, parent *string
+	platform                   *api.Platform
+	components                 []api.ComponentConfiguration
+	kind                       api.ImageType
+}
+
+func (p pipelineParts) of() recipeOf {
+	if c := p.container; c != nil {
+		return recipeOf{c.Arn, c.Name, c.Version, c.ParentImage, c.Platform, c.Components, api.ImageTypeDocker}
+	}
+	r := p.recipe
+	return recipeOf{r.Arn, r.Name, r.Version, r.ParentImage, r.Platform, r.Components, api.ImageTypeAmi}
+}
+
 // parts reads the resources that ARNs name. The recipe's may have wildcards.
 func (s *Service) parts(tx *store.Tx, r request, recipe, container, infra, dist *string) (p pipelineParts, err error) {
-	switch {
-	case recipe != nil && container != nil, recipe == nil && container == nil:
+	if (recipe == nil) == (container == nil) {
 		return p, combination("You must specify either imageRecipeArn or containerRecipeArn, and not both.")
-	case container != nil:
-		return p, invalid("containerRecipeArn", "The container recipe '%s' does not exist: container recipes are not available in this version.", clip(*container))
 	}
-	if p.recipe, err = part[api.ImageRecipe](tx, r, &p, "imageRecipeArn", recipe, imageRecipe, versionForm); err != nil {
+	if recipe != nil {
+		p.recipe, _, err = part[api.ImageRecipe](tx, r, &p, "imageRecipeArn", recipe, imageRecipe, versionForm)
+	} else {
+		var row store.Resource
+		if p.container, row, err = part[api.ContainerRecipe](tx, r, &p, "containerRecipeArn", container, containerRecipe, versionForm); err == nil {
+			p.container.DockerfileTemplateData = ptr(string(row.Content))
+		}
+	}
+	if err != nil {
 		return p, err
 	}
-	if p.infrastructure, err = part[api.InfrastructureConfiguration](tx, r, &p, "infrastructureConfigurationArn", infra, infrastructure, nameOnly); err != nil {
+	if p.infrastructure, _, err = part[api.InfrastructureConfiguration](tx, r, &p, "infrastructureConfigurationArn", infra, infrastructure, nameOnly); err != nil {
 		return p, err
 	}
 	if dist != nil {
-		p.distribution, err = part[api.DistributionConfiguration](tx, r, &p, "distributionConfigurationArn", dist, distribution, nameOnly)
+		p.distribution, _, err = part[api.DistributionConfiguration](tx, r, &p, "distributionConfigurationArn", dist, distribution, nameOnly)
 	}
 	return p, err
 }
 
-func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value *string, kind store.Kind, f form) (*T, error) {
+func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value *string, kind store.Kind, f form) (*T, store.Resource, error) {
 	a, err := r.refers(member, value, kind, f)
 	if err != nil {
-		return nil, err
+		return nil, store.Resource{}, err
 	}
-	shape, _, err := resolve[T](tx, a)
+	shape, row, err := resolve[T](tx, a)
 	if fault.Code(err) == api.CodeResourceNotFound {
-		return nil, invalid(member, "The resource '%s' does not exist.", a)
+		return nil, store.Resource{}, invalid(member, "The resource '%s' does not exist.", a)
 	}
 	p.targets = append(p.targets, target(a))
-	return shape, err
+	return shape, row, err
 }
 
 // defaultTests fills in what was not said of how images are tested (API
@@ -80,7 +103,7 @@ func (s *Service) CreateImagePipeline(ctx context.Context, in *api.CreateImagePi
 		if err != nil {
 			return nil, err
 		}
-		shape.Platform = p.recipe.Platform
+		shape.Platform = p.of().platform
 		if err := s.create(tx, r, a, shape, in.DryRun); err != nil {
 			return nil, err
 		}
@@ -133,7 +156,7 @@ func (s *Service) UpdateImagePipeline(ctx context.Context, in *api.UpdateImagePi
 		if err != nil {
 			return nil, err
 		}
-		shape.Name, shape.DateCreated, shape.Tags, shape.Platform = before.Name, before.DateCreated, before.Tags, p.recipe.Platform
+		shape.Name, shape.DateCreated, shape.Tags, shape.Platform = before.Name, before.DateCreated, before.Tags, p.of().platform
 		shape.DateLastRun, shape.LastRunStatus = before.DateLastRun, before.LastRunStatus
 		if err := s.settle(tx, a, shape, r, p); err != nil {
 			return nil, err

@@ -41,6 +41,9 @@ func (s *Service) Plan(ctx context.Context, imageARN string) (*engine.Plan, erro
 }
 
 func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shape *api.Image) (*engine.Plan, error) {
+	if shape.ContainerRecipe != nil {
+		return nil, fault.New(api.CodeClient, "The recipe makes a container image, and container images are not built in this version.")
+	}
 	recipe, infra := shape.ImageRecipe, shape.InfrastructureConfiguration
 	if recipe == nil || infra == nil {
 		return nil, fmt.Errorf("the image %s has no recipe or no infrastructure configuration", a)

@@ -10,12 +10,15 @@ import (
 // Image Builder endpoints and quotas"). A member that is zero means Amazon's
 // default, a negative one no limit.
 type Quotas struct {
-	Components      int // versions; 1,000
-	ImageRecipes    int // 1,000
-	Distributions   int // 1,000
-	Infrastructures int // 1,000
-	Pipelines       int // 75
-	Builds          int // images that are not finished; 100
+	Components        int // versions; 1,000
+	ImageRecipes      int // 1,000
+	ContainerRecipes  int // 1,000
+	Distributions     int // 1,000
+	Infrastructures   int // 1,000
+	Workflows         int // versions; 1,000
+	Pipelines         int // 75
+	LifecyclePolicies int // 50
+	Builds            int // images that are not finished; 100
 
 	ComponentsPerRecipe   int // 20
 	WorkflowsPerImage     int // 10
@@ -26,8 +29,9 @@ type Quotas struct {
 
 func (q Quotas) withDefaults() Quotas {
 	return Quotas{
-		Components: cmp.Or(q.Components, 1000), ImageRecipes: cmp.Or(q.ImageRecipes, 1000), Distributions: cmp.Or(q.Distributions, 1000),
-		Infrastructures: cmp.Or(q.Infrastructures, 1000), Pipelines: cmp.Or(q.Pipelines, 75), Builds: cmp.Or(q.Builds, 100),
+		Components: cmp.Or(q.Components, 1000), ImageRecipes: cmp.Or(q.ImageRecipes, 1000), ContainerRecipes: cmp.Or(q.ContainerRecipes, 1000), Distributions: cmp.Or(q.Distributions, 1000),
+		Infrastructures: cmp.Or(q.Infrastructures, 1000), Workflows: cmp.Or(q.Workflows, 1000), Pipelines: cmp.Or(q.Pipelines, 75),
+		LifecyclePolicies: cmp.Or(q.LifecyclePolicies, 50), Builds: cmp.Or(q.Builds, 100),
 		ComponentsPerRecipe: cmp.Or(q.ComponentsPerRecipe, 20), WorkflowsPerImage: cmp.Or(q.WorkflowsPerImage, 10), AccountsPerConfig: cmp.Or(q.AccountsPerConfig, 50),
 		TemplatesPerRegion: cmp.Or(q.TemplatesPerRegion, 5), SSMParametersPerEntry: cmp.Or(q.SSMParametersPerEntry, 10),
 	}
@@ -35,7 +39,10 @@ func (q Quotas) withDefaults() Quotas {
 
 // room refuses another resource of a kind when the account has its fill.
 func (s *Service) room(tx *store.Tx, r request, kind store.Kind) error {
-	limits := map[store.Kind]int{component: s.quotas.Components, imageRecipe: s.quotas.ImageRecipes, distribution: s.quotas.Distributions, infrastructure: s.quotas.Infrastructures, pipeline: s.quotas.Pipelines}
+	limits := map[store.Kind]int{
+		component: s.quotas.Components, imageRecipe: s.quotas.ImageRecipes, containerRecipe: s.quotas.ContainerRecipes, distribution: s.quotas.Distributions,
+		infrastructure: s.quotas.Infrastructures, workflowKind: s.quotas.Workflows, pipeline: s.quotas.Pipelines, lifecyclePolicy: s.quotas.LifecyclePolicies,
+	}
 	limit := limits[kind]
 	if limit < 0 {
 		return nil

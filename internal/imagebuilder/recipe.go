@@ -18,26 +18,15 @@ func (s *Service) CreateImageRecipe(ctx context.Context, in *api.CreateImageReci
 	if err := checkRecipe(in); err != nil {
 		return nil, err
 	}
-	if !within(len(in.Components), s.quotas.ComponentsPerRecipe) {
-		return nil, quotaExceeded("components per recipe", s.quotas.ComponentsPerRecipe)
+	if err := s.checkUses(in.Components); err != nil {
+		return nil, err
 	}
 	params := *in
 	params.ClientToken = nil
 	return once(ctx, s, r, in.ClientToken, params, func(tx *store.Tx) (*api.CreateImageRecipeOutput, error) {
-		a := newARN(store.Key{Kind: imageRecipe, Account: r.Account, Region: r.Region, Name: normalise(*in.Name)}, versionForm, v)
-		a.version, err = increment(v, func(pattern store.Version) (store.Version, bool, error) {
-			row, ok, err := tx.Match(a.Key, pattern)
-			return row.Version, ok, err
-		})
+		a, err := newVersion(tx, r, imageRecipe, *in.Name, v)
 		if err != nil {
 			return nil, err
-		}
-		_, taken, err := tx.Resource(a.String())
-		if err != nil {
-			return nil, err
-		}
-		if taken {
-			return nil, alreadyExists(imageRecipe, a.String())
 		}
 		parent, err := s.recipeParent(ctx, tx, r, *in.ParentImage)
 		if err != nil {

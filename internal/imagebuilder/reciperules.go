@@ -32,10 +32,26 @@ func checkRecipe(in *api.CreateImageRecipeInput) error {
 			return invalid(fmt.Sprintf("amiWatermarks[%d]", i), "AMI watermark names must be unique.")
 		}
 	}
-	if encoded, err := json.Marshal(in.Components); err != nil || len(encoded) > recipeSize {
+	return checkDevices("", in.BlockDeviceMappings)
+}
+
+// checkUses holds the number and the size of a recipe's components to their
+// limits.
+func (s *Service) checkUses(uses []api.ComponentConfiguration) error {
+	if encoded, err := json.Marshal(uses); err != nil || len(encoded) > recipeSize {
 		return invalid("components", "You've exceeded the maximum cumulative component size of 25 KB.")
 	}
-	return checkDevices(in.BlockDeviceMappings)
+	if !within(len(uses), s.quotas.ComponentsPerRecipe) {
+		return quotaExceeded("components per recipe", s.quotas.ComponentsPerRecipe)
+	}
+	return nil
+}
+
+// soldBy reports whether an ARN is of a product of the Marketplace or of another
+// third party.
+func soldBy(componentARN string) bool {
+	parts := strings.SplitN(componentARN, ":", 6)
+	return len(parts) == 6 && (strings.HasPrefix(parts[4], "aws-") || parts[4] == "third-party")
 }
 
 // checkPlatform holds a recipe to the rules of its platform.
@@ -46,10 +62,12 @@ func checkPlatform(in *api.CreateImageRecipeInput, platform api.Platform) error 
 	return nil
 }
 
-func checkDevices(mappings []api.InstanceBlockDeviceMapping) error {
+// checkDevices checks block device mappings; prefix is what stands before the
+// member in a request.
+func checkDevices(prefix string, mappings []api.InstanceBlockDeviceMapping) error {
 	names := make(map[string]bool)
 	for i, m := range mappings {
-		path := fmt.Sprintf("blockDeviceMappings[%d]", i)
+		path := fmt.Sprintf("%sblockDeviceMappings[%d]", prefix, i)
 		name := text(m.DeviceName)
 		if name == "" {
 			return invalid(path+".deviceName", "A block device mapping needs a device name.")
@@ -121,25 +139,7 @@ func (s *Service) recipeParent(ctx context.Context, tx *store.Tx, r request, par
 	case !strings.HasPrefix(parent, "arn:"):
 		return parentOf{}, invalid("parentImage", "'%s' is not an AMI ID, the ARN of an Image Builder image, an SSM parameter (ssm:NAME) or a Marketplace product ID.", clip(parent))
 	}
-	a, err := r.refers("parentImage", &parent, image, versionForm, buildForm)
-	if err != nil {
-		return parentOf{}, err
-	}
-	if a.Account == amazon {
-		m, err := s.managedImage(ctx, a)
-		if fault.Code(err) == api.CodeResourceNotFound {
-			return parentOf{}, invalid("parentImage", "The image '%s' does not exist. 'goldsmith base list' shows the parent images of this server.", parent)
-		}
-		return parentOf{platform: api.Platform(m.Platform), osVersion: m.OSVersion}, err
-	}
-	shape, _, err := resolve[api.Image](tx, a)
-	if fault.Code(err) == api.CodeResourceNotFound {
-		return parentOf{}, invalid("parentImage", "The image '%s' does not exist.", parent)
-	}
-	if err != nil {
-		return parentOf{}, err
-	}
-	return parentOf{platform: or(shape.Platform, api.PlatformLinux), osVersion: text(shape.OsVersion), image: &a}, nil
+	return s.imageParent(ctx, tx, r, parent, api.ImageTypeAmi)
 }
 
 // recipeComponents checks the components of a recipe and gives the references
@@ -149,6 +149,9 @@ func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.Component
 	seen := make(map[store.Key]bool)
 	for i, use := range uses {
 		path := fmt.Sprintf("components[%d]", i)
+		if soldBy(text(use.ComponentArn)) {
+			return nil, invalid(path+".componentArn", "The component '%s' is a product of the Marketplace or of a third party, and this server has no subscriptions.", clip(text(use.ComponentArn)))
+		}
 		a, err := r.refers(path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
 		if err != nil {
 			return nil, err

@@ -115,18 +115,20 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, r request, parts pipe
 	if err := publicWatermark(parts); err != nil {
 		return arn{}, err
 	}
-	v, err := parseVersion(text(parts.recipe.Version))
+	of := parts.of()
+	v, err := parseVersion(text(of.version))
 	if err != nil {
-		return arn{}, fmt.Errorf("the version of the recipe %s: %w", text(parts.recipe.Arn), err)
+		return arn{}, fmt.Errorf("the version of the recipe %s: %w", text(of.arn), err)
 	}
-	a := newARN(store.Key{Kind: image, Account: r.Account, Region: r.Region, Name: normalise(text(parts.recipe.Name))}, buildForm, v)
+	a := newARN(store.Key{Kind: image, Account: r.Account, Region: r.Region, Name: normalise(text(of.name))}, buildForm, v)
 	if a.version.Build, err = tx.NextBuild(a.Key, v); err != nil {
 		return arn{}, err
 	}
-	shape.Arn, shape.Type, shape.Name = ptr(a.String()), ptr(api.ImageTypeAmi), parts.recipe.Name
+	shape.Arn, shape.Type, shape.Name = ptr(a.String()), ptr(of.kind), of.name
 	shape.Version = ptr(fmt.Sprintf("%s/%d", versionText(a.version), a.version.Build))
-	shape.Platform, shape.State, shape.ImageSource = parts.recipe.Platform, &api.ImageState{Status: ptr(api.ImageStatusPending)}, ptr(api.ImageSourceCustom)
-	shape.ImageRecipe, shape.InfrastructureConfiguration, shape.DistributionConfiguration = parts.recipe, parts.infrastructure, parts.distribution
+	shape.Platform, shape.State, shape.ImageSource = of.platform, &api.ImageState{Status: ptr(api.ImageStatusPending)}, ptr(api.ImageSourceCustom)
+	shape.ImageRecipe, shape.ContainerRecipe = parts.recipe, parts.container
+	shape.InfrastructureConfiguration, shape.DistributionConfiguration = parts.infrastructure, parts.distribution
 	shape.DateCreated, shape.OutputResources = date(r.now), &api.OutputResources{}
 	row := store.Resource{Status: string(api.ImageStatusPending), Parent: text(shape.SourcePipelineArn)}
 	if err := s.add(tx, r, a, row, shape); err != nil {
@@ -140,7 +142,7 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, r request, parts pipe
 
 // publicWatermark refuses to make watermarked AMIs public.
 func publicWatermark(parts pipelineParts) error {
-	if len(parts.recipe.AmiWatermarks) == 0 || parts.distribution == nil {
+	if parts.recipe == nil || len(parts.recipe.AmiWatermarks) == 0 || parts.distribution == nil {
 		return nil
 	}
 	for _, d := range parts.distribution.Distributions {

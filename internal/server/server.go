@@ -137,9 +137,10 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 // quotas are the configuration's, in the service's terms.
 func quotas(q config.Quotas) imagebuilder.Quotas {
 	return imagebuilder.Quotas{
-		Components: q.Components, ImageRecipes: q.ImageRecipes, Distributions: q.DistributionConfigurations,
-		Infrastructures: q.InfrastructureConfigurations, Pipelines: q.ImagePipelines, Builds: q.ConcurrentBuilds,
-		ComponentsPerRecipe: q.ComponentsPerRecipe,
+		Components: q.Components, ImageRecipes: q.ImageRecipes, ContainerRecipes: q.ContainerRecipes, Distributions: q.DistributionConfigurations,
+		Infrastructures: q.InfrastructureConfigurations, Workflows: q.ImageWorkflows, Pipelines: q.ImagePipelines, LifecyclePolicies: q.LifecyclePolicies, Builds: q.ConcurrentBuilds,
+		ComponentsPerRecipe: q.ComponentsPerRecipe, WorkflowsPerImage: q.WorkflowsPerImage, AccountsPerConfig: q.TargetAccounts, TemplatesPerRegion: q.LaunchTemplatesPerRegion,
+		SSMParametersPerEntry: q.SSMParametersPerRegion,
 	}
 }
 
