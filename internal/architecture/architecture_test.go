@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"internal/schedule":     20,
 	"internal/cloud":        40,
 	"internal/base":         35,
+	"internal/workflow":     30,
 	"internal/instance":     30,
 	"internal/disk":         28,
 	"toe":                   25,
