@@ -200,7 +200,7 @@ func (p *parser) uniqueName(n *source.Node, kind, phase string, seen map[string]
 	}
 	if !nameForm.MatchString(name) {
 		if length := len(name); strings.Trim(name, nameLetters) == "" {
-			p.problem(v, "bad-name", "Invalid %s name '%s'%s. It has %d characters; 3 to 128 are allowed.", kind, shorten(name), in, length)
+			p.problem(v, "bad-name", "Invalid %s name '%s'%s. Its length is %d; 3 to 128 characters are allowed.", kind, shorten(name), in, length)
 		} else {
 			p.problem(v, "bad-name", "Invalid %s name '%s'%s. Allowed characters are combinations of numbers [0-9], english letters [a-z,A-Z] and special characters [-_].", kind, shorten(name), in)
 		}

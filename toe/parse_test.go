@@ -105,8 +105,8 @@ func TestParseStepProblems(t *testing.T) {
 	for _, tc := range []struct{ name, step, want string }{
 		{"no name", "action: ExecuteBash\ninputs: {commands: [x]}", "9:9: The step has no name."},
 		{"blank in name", "name: My step\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: Invalid step name 'My step' in phase 'build'. Allowed characters are combinations of numbers [0-9], english letters [a-z,A-Z] and special characters [-_]."},
-		{"short name", "name: ab\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: Invalid step name 'ab' in phase 'build'. It has 2 characters; 3 to 128 are allowed."},
-		{"long name", "name: " + strings.Repeat("a", 129) + "\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: Invalid step name '" + strings.Repeat("a", 129) + "' in phase 'build'. It has 129 characters; 3 to 128 are allowed."},
+		{"short name", "name: ab\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: Invalid step name 'ab' in phase 'build'. Its length is 2; 3 to 128 characters are allowed."},
+		{"long name", "name: " + strings.Repeat("a", 129) + "\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: Invalid step name '" + strings.Repeat("a", 129) + "' in phase 'build'. Its length is 129; 3 to 128 characters are allowed."},
 		{"list as name", "name: [a]\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: name must be text, but this is a list."},
 		{"same name", "name: First\naction: ExecuteBash\ninputs: {commands: [x]}", "9:15: The step name 'First' is already used on line 7 in phase 'build'."},
 		{"no action", "name: Step\ninputs: {}", "9:9: The step 'Step' has no action."},

@@ -276,3 +276,20 @@ func TestStateHostile(t *testing.T) {
 		}
 	}
 }
+
+// TestRebootInputs: what a step was given and gave before a restart that it
+// does not run again after can still be referred to.
+func TestRebootInputs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r, restarts := b.again(steps(
+		"{name: Restart, action: Reboot, inputs: {delaySeconds: 1}}",
+		"{name: Write, action: CreateFile, inputs: [{path: out, content: 'waited {{ build.Restart.inputs.delaySeconds }}'}]}",
+	))
+	if r.Summary.Status != "success" || restarts != 1 || b.read("out") != "waited 1" {
+		t.Errorf("status %s after %d restarts, out %q", r.Summary.Status, restarts, b.read("out"))
+	}
+	if got := r.Detail.Documents[0].Phases[0].Steps[0].Inputs; got != `[{"delaySeconds":"1"}]` {
+		t.Errorf("inputs %s", got)
+	}
+}

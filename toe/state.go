@@ -48,8 +48,10 @@ type record struct {
 
 	// Of "step": the step has finished.
 	Result  *StepResult `json:"result,omitempty"`
-	Chain   *chainEntry `json:"chain,omitempty"`
 	Failure *Failure    `json:"failure,omitempty"`
+
+	// Of "step", and of "suspend" where Next is true: what later steps refer to.
+	Chain *chainEntry `json:"chain,omitempty"`
 
 	// Of "suspend": the step asked for a restart.
 	Next      bool            `json:"next,omitempty"` // go on behind the step (or iteration), not with it

@@ -176,14 +176,29 @@ func (r *running) once(ctx context.Context) (a attempted) {
 	r.x.logs.line(name + ": STARTED EXECUTION")
 	defer r.x.logs.line(name + ": FINISHED EXECUTION")
 	if r.at.step.Loop == nil {
-		if r.resumed != nil && r.resumed.Next {
+		if resumed := r.resumed; resumed != nil && resumed.Next {
 			r.resumed = nil
-			return a
+			return resumed.left()
 		}
 		r.resumed = nil
 		return r.invoke(ctx, nil)
 	}
 	return r.iterate(ctx)
+}
+
+// left is what a step had done that asked for a restart and goes on behind it.
+func (r *record) left() (a attempted) {
+	if c := r.Chain; c != nil {
+		a.texts, a.Outputs, a.Truncated, a.secret = c.Inputs, c.Outputs, c.Truncated, c.Quiet
+		for _, texts := range c.Inputs {
+			shown := make(map[string]any, len(texts))
+			for name, text := range texts {
+				shown[name] = text
+			}
+			a.shown = append(a.shown, shown)
+		}
+	}
+	return a
 }
 
 // invoke runs the module once.
@@ -240,13 +255,16 @@ func (r *running) suspend() error {
 	r.result.Status = StatusRebooting
 	r.show()
 	var outputs []action.Output
+	var link *chainEntry
 	if s.Loop != nil {
 		outputs = r.last.Outputs
+	} else if r.last.Reboot == action.RebootNext {
+		link = &chainEntry{Inputs: r.last.texts, Outputs: r.last.Outputs, Truncated: r.last.Truncated, Quiet: r.quiet || r.last.secret}
 	}
 	return x.journal.add(&record{
 		Kind: "suspend", Scope: x.scope, Document: r.at.document, Phase: r.at.phase.Name, Step: s.Name,
 		Next: r.last.Reboot == action.RebootNext, Attempt: r.attempt, Iteration: r.last.iteration,
-		Outputs: outputs, Begun: r.result.StartTime.Time,
+		Outputs: outputs, Chain: link, Begun: r.result.StartTime.Time,
 	})
 }
 

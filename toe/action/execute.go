@@ -58,7 +58,17 @@ func runExecuteBinary(ctx context.Context, h *Host, in Inputs) (Result, error) {
 // runProgram runs a program to its end and turns its exit status into the
 // module's result.
 func runProgram(ctx context.Context, h *Host, program string, args ...string) (Result, error) {
-	p := &process{path: program, args: args, host: h}
+	r, err := execute(ctx, h, &process{path: program, args: args, host: h})
+	var exit *ExitError
+	if errors.As(err, &exit) && exit.Code == exitReboot && exit.Signal == "" {
+		r.Reboot, err = RebootAgain, nil
+	}
+	return r, err
+}
+
+// execute runs a program to its end; what its exit status means is the
+// caller's to say.
+func execute(ctx context.Context, h *Host, p *process) (Result, error) {
 	err := p.run(ctx)
 	r := p.result()
 	if h.Flush != nil {
@@ -67,9 +77,6 @@ func runProgram(ctx context.Context, h *Host, program string, args ...string) (R
 	var exit *ExitError
 	if errors.As(err, &exit) {
 		r.ExitCode = &exit.Code
-		if exit.Code == exitReboot && exit.Signal == "" {
-			r.Reboot, err = RebootAgain, nil
-		}
 		h.logf("CmdExecution: ExitCode %d", exit.Code)
 	} else if err == nil {
 		r.ExitCode = new(int)

@@ -178,14 +178,15 @@ func checkMSILogOptions(s string) error {
 	return nil
 }
 
-var registryRoots = []string{
-	"HKEY_CLASSES_ROOT", "HKCR:", "HKEY_USERS", "HKU:", "HKEY_LOCAL_MACHINE", "HKLM:",
-	"HKEY_CURRENT_CONFIG", "HKCC:", "HKEY_CURRENT_USER", "HKCU:",
+// registryRoots by the two ways to write them, and their short names.
+var registryRoots = map[string]string{
+	"HKEY_CLASSES_ROOT": "HKCR", "HKCR:": "HKCR", "HKEY_USERS": "HKU", "HKU:": "HKU", "HKEY_LOCAL_MACHINE": "HKLM", "HKLM:": "HKLM",
+	"HKEY_CURRENT_CONFIG": "HKCC", "HKCC:": "HKCC", "HKEY_CURRENT_USER": "HKCU", "HKCU:": "HKCU",
 }
 
 func checkRegistryPath(s string) error {
 	root, _, _ := strings.Cut(strings.ReplaceAll(s, "/", `\`), `\`)
-	if !slices.Contains(registryRoots, root) {
+	if registryRoots[strings.ToUpper(root)] == "" {
 		return errors.New("must begin with a registry root such as HKLM: or HKEY_LOCAL_MACHINE")
 	}
 	return nil

@@ -3,10 +3,8 @@
 package action
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -326,19 +324,5 @@ func TestUpdateOS(t *testing.T) {
 				t.Errorf("calls\n%swant\n%s", calls(), tc.calls)
 			}
 		})
-	}
-}
-
-// TestUnavailable: a module that this build only checks fails, by name.
-func TestUnavailable(t *testing.T) {
-	t.Parallel()
-	for _, name := range Names() {
-		if m := Lookup(name); !m.Available() {
-			_, err := m.Run(context.Background(), newHost(t), Inputs{})
-			wantError(t, err, "the action "+name+" is not available in this build of toe")
-		}
-	}
-	if slices.Contains(Names(), "Nope") || Lookup("Nope") != nil || Lookup("executebash") != nil {
-		t.Error("unknown actions were found")
 	}
 }

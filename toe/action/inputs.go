@@ -49,6 +49,17 @@ func (e Entry) Int(name string) int64 { n, _ := e.values[name].(int64); return n
 // Strings gives a list of texts.
 func (e Entry) Strings(name string) []string { l, _ := e.values[name].([]string); return l }
 
+// IsList says whether an Any input was given as a list.
+func (e Entry) IsList(name string) bool { _, ok := e.values[name].([]string); return ok }
+
+// Texts gives an Any input as a list, also if it is one text.
+func (e Entry) Texts(name string) []string {
+	if s, ok := e.values[name].(string); ok {
+		return []string{s}
+	}
+	return e.Strings(name)
+}
+
 // Map gives a mapping of texts.
 func (e Entry) Map(name string) map[string]string {
 	m, _ := e.values[name].(map[string]string)

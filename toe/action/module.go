@@ -3,7 +3,9 @@ package action
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
 )
 
 // Platforms of the component language.
@@ -65,15 +67,15 @@ func (m *Module) FieldNames() []string {
 // On says whether the module exists on a platform.
 func (m *Module) On(platform string) bool { return slices.Contains(m.Platforms, platform) }
 
-// Available says whether this build can run the module, or only check it.
-func (m *Module) Available() bool { return m.run != nil }
+// Available says whether this process can run the module, or only check it.
+func (m *Module) Available() bool { return m.On(runtime.GOOS) }
 
 // Run does the module's work once. What it returns beside an error is what was
 // done until then: output that was captured, entries that were finished. A
-// module that this build only checks fails.
+// module that this platform does not have fails.
 func (m *Module) Run(ctx context.Context, h *Host, in Inputs) (Result, error) {
-	if m.run == nil {
-		return Result{}, fmt.Errorf("the action %s is not available in this build of toe: it can be checked, not run", m.Name)
+	if !m.Available() {
+		return Result{}, fmt.Errorf("the action %s does not exist on %s, only on %s", m.Name, runtime.GOOS, strings.Join(m.Platforms, ", "))
 	}
 	return m.run(ctx, h, in)
 }

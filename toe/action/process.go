@@ -24,6 +24,7 @@ const markVariable = "TOE_STEP_MARK"
 type process struct {
 	path string
 	args []string
+	line string // the whole command line, for Windows programs with rules of their own; "" for the usual one
 	host *Host
 
 	stdout head
@@ -52,7 +53,7 @@ func (p *process) run(ctx context.Context) error {
 	cmd := exec.Command(p.path, p.args...) //nolint:gosec // running programs is what it is for
 	cmd.Dir, cmd.Env = p.host.Dir, p.environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, outWriter, errWriter
-	ownGroup(cmd)
+	ownGroup(cmd, p.line)
 	err = cmd.Start()
 	outWriter.Close()
 	errWriter.Close()

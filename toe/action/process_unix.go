@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+func ownGroup(cmd *exec.Cmd, _ string) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // exitError turns the error of Wait into an ExitError.
 func exitError(err error) error {

@@ -6,10 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
-func ownGroup(*exec.Cmd) {}
+func ownGroup(cmd *exec.Cmd, line string) {
+	if line != "" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: line}
+	}
+}
 
 // exitError turns the error of Wait into an ExitError.
 func exitError(err error) error {

@@ -3,14 +3,14 @@ package action
 import "slices"
 
 var (
-	everywhere = []string{Linux, Windows, Darwin}
-	notWindows = []string{Linux, Darwin}
-	windows    = []string{Windows}
-	notDarwin  = []string{Linux, Windows}
+	everywhere  = []string{Linux, Windows, Darwin}
+	notWindows  = []string{Linux, Darwin}
+	onlyWindows = []string{Windows}
+	notDarwin   = []string{Linux, Windows}
 )
 
 // Names lists every module of the language in alphabetical order, also those
-// that this build can only check.
+// that this platform does not have.
 func Names() []string {
 	names := make([]string, 0, len(modules))
 	for i := range modules {
@@ -39,9 +39,9 @@ var (
 	destination   = Field{Name: "destination", Required: true, NotEmpty: true}
 	overwrite     = Field{Name: "overwrite", Type: Bool, Default: "true"}
 	encodingField = Field{Name: "encoding", Default: "utf8", check: checkEncoding}
-	owner         = Field{Name: "owner", NotOn: windows, NotEmpty: true}
-	group         = Field{Name: "group", NotOn: windows, NotEmpty: true}
-	permissions   = Field{Name: "permissions", NotOn: windows, check: checkPermissions}
+	owner         = Field{Name: "owner", NotOn: onlyWindows, NotEmpty: true}
+	group         = Field{Name: "group", NotOn: onlyWindows, NotEmpty: true}
+	permissions   = Field{Name: "permissions", NotOn: onlyWindows, check: checkPermissions}
 	recursive     = Field{Name: "recursive", Type: Bool, Default: "true"}
 	bucketOwner   = Field{Name: "expectedBucketOwner", check: checkAccountID}
 	commands      = Field{Name: "commands", Type: Strings, Required: true}
@@ -56,7 +56,9 @@ var (
 		{Name: "ignoreAuthenticodeSignatureErrors", Type: Bool, Default: "false"},
 		{Name: "allowUnsignedInstaller", Type: Bool, Default: "false"},
 	}
-	msiOutputs = []string{"logFile", "msiExitCode", "stdout"}
+	msiOutputs   = []string{"logFile", "msiExitCode", "stdout"}
+	installMSI   = &installer{module: "InstallMSI", verb: "/i", signature: signatureOf, installed: productOf}
+	uninstallMSI = &installer{module: "UninstallMSI", verb: "/x", signature: signatureOf, installed: productOf}
 )
 
 func required(f Field) Field { f.Required = true; return f }
@@ -84,9 +86,9 @@ var modules = []Module{
 		run:     runExecuteDocument,
 	},
 	{
-		Name: "ExecutePowerShell", Platforms: windows,
+		Name: "ExecutePowerShell", Platforms: onlyWindows,
 		Fields: []Field{{Name: "commands", Type: Strings}, {Name: "file", NotEmpty: true}},
-		OneOf:  []string{"commands", "file"}, Outputs: []string{"stdout"},
+		OneOf:  []string{"commands", "file"}, Outputs: []string{"stdout"}, run: runExecutePowerShell,
 	},
 
 	// Transfer.
@@ -162,8 +164,8 @@ var modules = []Module{
 	{Name: "SetFolderPermissions", Platforms: notWindows, Shape: List, Fields: []Field{pathField, required(permissions), recursive}, run: each(setFolderPermissions)},
 
 	// Software installation.
-	{Name: "InstallMSI", Platforms: windows, Fields: msiFields, Outputs: msiOutputs},
-	{Name: "UninstallMSI", Platforms: windows, Fields: msiFields, Outputs: msiOutputs},
+	{Name: "InstallMSI", Platforms: onlyWindows, Fields: msiFields, Outputs: msiOutputs, run: installMSI.run},
+	{Name: "UninstallMSI", Platforms: onlyWindows, Fields: msiFields, Outputs: msiOutputs, run: uninstallMSI.run},
 
 	// System.
 	{
@@ -171,13 +173,14 @@ var modules = []Module{
 		Fields: []Field{{Name: "delaySeconds", Type: Int, Default: "0", check: checkNotNegative}}, run: runReboot,
 	},
 	{
-		Name: "SetRegistry", Platforms: windows, Shape: List,
+		Name: "SetRegistry", Platforms: onlyWindows, Shape: List,
 		Fields: []Field{
 			{Name: "path", Required: true, NotEmpty: true, check: checkRegistryPath},
 			{Name: "name", Required: true},
 			{Name: "value", Type: Any, Required: true},
-			{Name: "type", Required: true, Values: []string{"BINARY", "DWORD", "QWORD", "SZ", "EXPAND_SZ", "MULTI_SZ"}},
+			{Name: "type", Required: true, Values: registryTypes},
 		},
+		run: each(setRegistry),
 	},
 	{
 		Name: "UpdateOS", Platforms: notDarwin, Optional: true,

@@ -27,15 +27,15 @@ var updaters = []updater{
 }
 
 func runUpdateOS(ctx context.Context, h *Host, in Inputs) (Result, error) {
-	if runtime.GOOS != "linux" {
-		return Result{}, fmt.Errorf("UpdateOS is not available on %s in this build of toe", runtime.GOOS)
-	}
-	if os.Geteuid() != 0 {
-		return Result{}, errors.New("UpdateOS needs root")
-	}
 	var include, exclude []string
 	if len(in.Entries) > 0 {
 		include, exclude = in.Entries[0].Strings("include"), in.Entries[0].Strings("exclude")
+	}
+	if runtime.GOOS == "windows" {
+		return windowsUpdate(ctx, h, include, exclude)
+	}
+	if os.Geteuid() != 0 {
+		return Result{}, errors.New("UpdateOS needs root")
 	}
 	for _, name := range slices.Concat(include, exclude) {
 		if name == "" || strings.HasPrefix(name, "-") || strings.ContainsAny(name, " \t\n/") {

@@ -66,23 +66,27 @@ func webDownload(ctx context.Context, h *Host, e Entry) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 		return "", err
 	}
-	client := h.HTTP(e.Bool("ignoreCertificateErrors"))
+	return target, downloadRetrying(ctx, h, h.HTTP(e.Bool("ignoreCertificateErrors")), source, target, sum)
+}
+
+// downloadRetrying gets one file, again after failures that may pass.
+func downloadRetrying(ctx context.Context, h *Host, client *http.Client, source, target string, sum checksum) error {
 	defer client.CloseIdleConnections()
 	pause := retryPause
 	for try := 1; ; try++ {
 		h.logf("WebDownload: %s to %s", redact(source), target)
 		err := download(ctx, client, source, target, sum)
 		if err == nil {
-			return target, nil
+			return nil
 		}
 		var again *retryError
 		if try == downloadTries || !errors.As(err, &again) || ctx.Err() != nil {
-			return "", fmt.Errorf("downloading %s: %w", redact(source), err)
+			return fmt.Errorf("downloading %s: %w", redact(source), err)
 		}
 		h.logf("WebDownload: try %d of %d failed: %v", try, downloadTries, err)
 		select {
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return ctx.Err()
 		case <-time.After(pause):
 		}
 		pause *= 2
