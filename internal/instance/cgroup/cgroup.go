@@ -104,8 +104,10 @@ func ownGroups(name string) (map[string]string, error) {
 type Groups struct {
 	Dirs    []string // the groups, to Remove afterwards
 	Join    []string // cgroup.procs files that the instance's first process writes itself to
-	Leaf    string   // folder of a leaf for what it starts, "" where Join is enough
+	Leaf    string   // folder of a version 2 leaf for what it starts, "" where there is no version 2
 	Missing []string // controllers that this machine does not have
+
+	limits bool // the limits are with version 2
 }
 
 // Plan says which control groups an instance gets, without making them,
@@ -117,20 +119,23 @@ func Plan(all []Hierarchy, id string) *Groups {
 		dir := filepath.Join(h.mount, h.own, prefix+id)
 		switch {
 		case h.unified:
-			if !slices.Contains(words(filepath.Join(h.mount, "cgroup.controllers")), "memory") {
-				continue // a hybrid machine: the limits are with version 1
-			}
-			// A group that has processes cannot hand controllers down to groups
-			// below it. Unless ours does already, as a delegated one may, the
-			// instance gets a group of the first level.
+			// On a hybrid machine the limits are with version 1, but a
+			// container is better off with a version 2 group of its own: only
+			// there does its service manager hear when a service has ended.
 			own := filepath.Join(h.mount, h.own)
-			if !slices.Contains(words(filepath.Join(own, "cgroup.subtree_control")), "memory") {
-				own = h.mount
+			g.limits = slices.Contains(words(filepath.Join(h.mount, "cgroup.controllers")), "memory")
+			if g.limits {
+				// A group that has processes cannot hand controllers down to
+				// groups below it. Unless ours does already, as a delegated one
+				// may, the instance gets a group of the first level.
+				if !slices.Contains(words(filepath.Join(own, "cgroup.subtree_control")), "memory") {
+					own = h.mount
+				}
+				for _, c := range words(filepath.Join(own, "cgroup.controllers")) {
+					have[c] = true
+				}
 			}
 			dir = filepath.Join(own, prefix+id)
-			for _, c := range words(filepath.Join(own, "cgroup.controllers")) {
-				have[c] = true
-			}
 			g.Dirs = append(g.Dirs, dir)
 			g.Leaf = filepath.Join(dir, "container")
 			g.Join = append(g.Join, filepath.Join(dir, "supervisor", "cgroup.procs"))
@@ -211,8 +216,10 @@ func (g *Groups) delegate() error {
 	dir := filepath.Dir(g.Leaf)
 	const handDown = "+memory +pids +cpu"
 	parent := filepath.Join(filepath.Dir(dir), "cgroup.subtree_control")
-	if err := os.WriteFile(parent, []byte(handDown), 0); err != nil {
-		return fmt.Errorf("handing the memory, pids and cpu controllers down to instances: %w", err)
+	if g.limits {
+		if err := os.WriteFile(parent, []byte(handDown), 0); err != nil {
+			return fmt.Errorf("handing the memory, pids and cpu controllers down to instances: %w", err)
+		}
 	}
 	for _, leaf := range []string{g.Leaf, filepath.Join(dir, "supervisor")} {
 		if err := os.Mkdir(leaf, 0o755); err != nil {

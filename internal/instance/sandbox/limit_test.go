@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/instancetest"
 )
 
@@ -83,5 +86,58 @@ func TestHostIsHidden(t *testing.T) {
 		if out, exit := shell(t, i, script); exit == 0 {
 			t.Errorf("%s: %s", what, out)
 		}
+	}
+}
+
+// TestServicesAreSeenToEnd looks that the container's service manager hears of
+// the end of a service whose processes it is not the parent of, which it does
+// in control groups version 2 only: without that, a sandbox that powers off
+// while such a service runs waits for minutes.
+func TestServicesAreSeenToEnd(t *testing.T) {
+	t.Parallel()
+	k := usable(t, false)
+	if cgroup.Plan(k.found.hierarchies, "x").Leaf == "" {
+		t.Skip("this machine has no control groups version 2")
+	}
+	h := instancetest.Harness{Kind: k}
+	i := h.Launch(t, h.Spec(t))
+	if out, _ := shell(t, i, "stat -f -c %T /sys/fs/cgroup"); out != "cgroup2fs" {
+		t.Fatalf("/sys/fs/cgroup is %q in the guest", out)
+	}
+	// The main process is gone, and the one that is left has another parent.
+	const orphan = `systemd-run --quiet --unit orphan --service-type=forking --property=GuessMainPID=no \
+		/bin/sh -c 'sleep 3600 & echo $! > /run/orphan'
+	kill $(cat /run/orphan)
+	until [ "$(systemctl is-active orphan)" = inactive ] || systemctl is-failed -q orphan; do sleep 0.1; done; echo ended`
+	if out, exit := shell(t, i, orphan); exit != 0 || out != "ended" {
+		t.Errorf("%d, %s", exit, out)
+	}
+}
+
+// TestKnowsVersion2 reads versions of images as distributions lay them out.
+func TestKnowsVersion2(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]bool{
+		"usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so":      true,
+		"usr/lib64/systemd/libsystemd-shared-252.23-3.amzn2023.so":       true,
+		"lib/systemd/libsystemd-shared-237.so":                           true,
+		"usr/lib/systemd/libsystemd-shared-232.so":                       false,
+		"usr/lib/systemd/libsystemd-shared-.so":                          false,
+		"usr/lib/systemd/systemd":                                        false,
+		"usr/lib/x86_64-linux-gnu/systemd/deeper/libsystemd-shared-9.so": false,
+	} {
+		root := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(file)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := knowsVersion2(root); got != want {
+			t.Errorf("%s: %t", file, got)
+		}
+	}
+	if knowsVersion2(filepath.Join(t.TempDir(), "missing")) {
+		t.Error("an image that is not there")
 	}
 }

@@ -23,8 +23,9 @@ import (
 )
 
 // stopping is how long an orderly shutdown may take before Stop gives up. It
-// is longer than the 90 s that systemd gives a service that does not stop.
-const stopping = 2 * time.Minute
+// is longer than what systemd gives a service that does not stop: 90 s after
+// SIGTERM, and as much after SIGKILL.
+const stopping = 200 * time.Second
 
 // sandbox is a running instance. Exec, Put, Get and Reboot are the Channel's.
 type sandbox struct {

@@ -71,7 +71,8 @@ type supervisor struct {
 	line                  *lifeline.Line
 	console               *os.File
 	rootLoop, scratchLoop string
-	cgroup                *os.File
+	cgroup                *os.File // of CgroupV2, nil if the container is not started in it
+	version2              bool     // the image's systemd works with control groups version 2
 
 	mu       sync.Mutex
 	nspawn   *os.Process
@@ -91,6 +92,9 @@ func (s *supervisor) run() error {
 	}
 	network, err := s.network()
 	if err != nil {
+		return err
+	}
+	if err := s.unify(); err != nil {
 		return err
 	}
 	go s.obey()
@@ -186,14 +190,12 @@ func (s *supervisor) command(network []string) (*exec.Cmd, error) {
 	// Like a machine, and unlike nspawn by default, a sandbox has /tmp on its
 	// disk: components unpack there what would not fit in memory.
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_TMPFS_TMP=0")
+	if s.version2 && s.cgroup != nil {
+		cmd.Env = append(cmd.Env, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
+	}
 	cmd.Stdout, cmd.Stderr = s.console, s.console
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	if s.CgroupV2 != "" {
-		if s.cgroup == nil {
-			if s.cgroup, err = os.Open(s.CgroupV2); err != nil {
-				return nil, fmt.Errorf("opening the container's control group: %w", err)
-			}
-		}
+	if s.cgroup != nil {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(s.cgroup.Fd())
 	}
 	return cmd, nil
