@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,6 +22,7 @@ type Config struct {
 	Region   string    `yaml:"region"`   // of the AWS config file that the server writes, default us-east-1
 	Accounts []Account `yaml:"accounts"` // the first is the one of the server's own credentials file
 	Builds   int       `yaml:"builds"`   // images worked on at once, default 2
+	Database string    `yaml:"database"` // postgres://USER@HOST/NAME; "": a SQLite file in the data folder
 	Quotas   Quotas    `yaml:"quotas"`
 }
 
@@ -95,6 +97,9 @@ func (c *Config) check() error {
 	}
 	if c.Builds < 1 || c.Builds > 100 {
 		return fmt.Errorf("builds: must be 1 to 100, not %d", c.Builds)
+	}
+	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
+		return errors.New("database: must be postgres://USER@HOST:PORT/NAME, or be left out for a SQLite file in the data folder")
 	}
 	ids, keys := map[string]bool{}, map[string]bool{}
 	for i, a := range c.Accounts {

@@ -10,10 +10,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
-
-	"database/sql"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
@@ -52,7 +48,7 @@ type Observer interface {
 // Engine works on images. Start it once; it is safe for concurrent use.
 type Engine struct {
 	Config
-	queue *river.Client[*sql.Tx]
+	queue jobs
 
 	mu      sync.Mutex
 	running map[string]context.CancelCauseFunc // by image ARN
@@ -91,27 +87,19 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		kept:    map[string]*machine{},
 		janitor: make(chan struct{}),
 	}
-	driver := riversqlite.New(cfg.Store.DB())
-	quiet := slog.New(levelAtLeast{cfg.Log.Handler(), slog.LevelWarn})
-	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet})
-	if err != nil {
-		return nil, fmt.Errorf("preparing the queue's tables: %w", err)
-	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return nil, fmt.Errorf("preparing the queue's tables: %w", err)
-	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{engine: e})
-	e.queue, err = river.NewClient(driver, &river.Config{
+	var err error
+	e.queue, err = openQueue(ctx, cfg.Store, &river.Config{
 		FetchCooldown:     20 * time.Millisecond,
 		FetchPollInterval: 100 * time.Millisecond,
 		JobTimeout:        -1, // steps have their own time limits
-		Logger:            quiet,
+		Logger:            slog.New(levelAtLeast{cfg.Log.Handler(), slog.LevelWarn}),
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Builds}},
 		Workers:           workers,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("opening the queue: %w", err)
+		return nil, err
 	}
 	return e, nil
 }
@@ -175,8 +163,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 
 // Enqueue implements Queue.
 func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, imageARN string) error {
-	_, err := e.queue.InsertTx(ctx, tx.SQL(), jobArgs{ImageARN: imageARN}, &river.InsertOpts{MaxAttempts: 25})
-	if err != nil {
+	if err := e.queue.insert(ctx, tx, jobArgs{ImageARN: imageARN}); err != nil {
 		return fmt.Errorf("queueing %s: %w", imageARN, err)
 	}
 	return nil
@@ -220,25 +207,3 @@ type nobody struct{}
 
 func (nobody) Stage(Status, time.Duration) {}
 func (nobody) Ended(Status)                {}
-
-// levelAtLeast is a handler that drops records below a level: the queue is
-// talkative at Info.
-type levelAtLeast struct {
-	slog.Handler
-	level slog.Level
-}
-
-// Enabled reports whether level is high enough for both handlers.
-func (h levelAtLeast) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.level && h.Handler.Enabled(ctx, level)
-}
-
-// WithAttrs keeps the level.
-func (h levelAtLeast) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return levelAtLeast{h.Handler.WithAttrs(attrs), h.level}
-}
-
-// WithGroup keeps the level.
-func (h levelAtLeast) WithGroup(name string) slog.Handler {
-	return levelAtLeast{h.Handler.WithGroup(name), h.level}
-}

@@ -79,7 +79,7 @@ var errEnded = errors.New("ended")
 func (e *Engine) rescue(ctx context.Context) error {
 	return e.Store.Write(ctx, func(tx *store.Tx) error {
 		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE state IN ('running', 'retryable', 'scheduled', 'discarded')`
-		if _, err := tx.SQL().ExecContext(ctx, q); err != nil {
+		if err := e.queue.exec(ctx, tx, q); err != nil {
 			return fmt.Errorf("taking up interrupted images: %w", err)
 		}
 		return nil

@@ -81,6 +81,10 @@ func unavailable(err error) error {
 		return fault.New(api.CodeServiceUnavailable, "The server is stopping. Try again.").Because(err)
 	case errors.Is(err, store.ErrNoSpace):
 		return fault.New(api.CodeServiceUnavailable, "The server has no space left on its disk. Free some and try again.").Because(err)
+	case errors.Is(err, store.ErrUnavailable):
+		return fault.New(api.CodeServiceUnavailable, "The database does not answer. Try again.").Because(err)
+	case errors.Is(err, store.ErrText):
+		return fault.New(api.CodeInvalidParameterValue, "The request holds the character U+0000, which cannot be stored.").Because(err)
 	}
 	return err
 }

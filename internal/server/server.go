@@ -68,8 +68,8 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			s.release()
 		}
 	}()
-	if s.store, err = store.Open(ctx, s.dir.Database()); err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
+	if s.store, err = openStore(ctx, o.Config, s.dir); err != nil {
+		return nil, err
 	}
 	if s.disks, err = OpenDisks(s.dir); err != nil {
 		return nil, err
@@ -108,6 +108,15 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	s.schedule = background(service.RunSchedules)
 	s.log.Info("serving", "url", s.URL, "data", string(s.dir), "builds", o.Config.Builds)
 	return s, nil
+}
+
+// openStore opens the database that the configuration names, or the data
+// folder's own.
+func openStore(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*store.Store, error) {
+	if cfg.Database != "" {
+		return store.OpenPostgres(ctx, cfg.Database)
+	}
+	return store.Open(ctx, dir.Database())
 }
 
 // assemble puts the service and the engine together, which know each other by

@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // ListQueries gives the text of every query that reads a page.
 func ListQueries() map[string]string {
 	queries := make(map[string]string)
@@ -16,3 +18,12 @@ func ListQueries() map[string]string {
 
 // History reads and checks the order of the migrations.
 var History = history
+
+// Hurry makes a store on PostgreSQL give up waiting after d. Call it before use.
+func Hurry(s *Store, d time.Duration) { s.db.(*postgres).patience = d }
+
+// Number writes a statement in PostgreSQL's way.
+var Number = number
+
+// Redacted is an address without its password.
+var Redacted = redacted

@@ -63,7 +63,7 @@ func (tx *Tx) PutPackages(imageARN string, packages []Package) error {
 		return failed("recording the packages of "+imageARN, err)
 	}
 	for i, p := range packages {
-		if _, err := tx.exec(putPackage, imageARN, i+1, p.Name, p.Version); err != nil {
+		if _, err := tx.exec(putPackage, imageARN, i+1, prose(p.Name), prose(p.Version)); err != nil {
 			return failed("recording the packages of "+imageARN, err)
 		}
 	}

@@ -46,9 +46,17 @@ func history(files fs.FS, kind string) ([]migration, error) {
 	return all, nil
 }
 
-// migrate brings the schema up to date. A database from a newer Goldsmith is
-// refused: this one would not know what its rows mean.
-func migrate(ctx context.Context, db *sql.DB) error {
+// missing gives the steps that a database with schema have lacks. One from a
+// newer Goldsmith is refused: this one would not know what its rows mean.
+func missing(steps []migration, have int) ([]migration, error) {
+	if have > len(steps) {
+		return nil, fmt.Errorf("it has schema %d, and this Goldsmith knows schemas up to %d: run the version of Goldsmith that wrote it, or a newer one", have, len(steps))
+	}
+	return steps[have:], nil
+}
+
+// migrateSQLite brings the schema up to date.
+func migrateSQLite(ctx context.Context, db *sql.DB) error {
 	steps, err := history(migrations, "sqlite")
 	if err != nil {
 		return err
@@ -60,10 +68,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err := db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM schema_version").Scan(&have); err != nil {
 		return fmt.Errorf("reading the schema's version: %w", err)
 	}
-	if have > len(steps) {
-		return fmt.Errorf("it has schema %d, and this Goldsmith knows schemas up to %d: run the version of Goldsmith that wrote it, or a newer one", have, len(steps))
+	if steps, err = missing(steps, have); err != nil {
+		return err
 	}
-	for _, step := range steps[have:] {
+	for _, step := range steps {
 		if err := apply(ctx, db, step); err != nil {
 			return fmt.Errorf("migrating to schema %s: %w", step.name, err)
 		}

@@ -135,7 +135,7 @@ func (tx *Tx) Insert(r Resource) error {
 			return failed(doing, err)
 		}
 	}
-	args := r.args(v.Major, v.Minor, v.Patch, v.Build, latest, newest, r.ARN, r.Status, r.Parent, r.Digest, millis(r.Created), millis(r.Updated), millis(r.Due), r.Doc, r.Content)
+	args := r.args(v.Major, v.Minor, v.Patch, v.Build, flag(latest), flag(newest), r.ARN, r.Status, r.Parent, r.Digest, millis(r.Created), millis(r.Updated), millis(r.Due), r.Doc, r.Content)
 	if _, err := tx.exec(insertResource, args...); err != nil {
 		return failed(doing, err)
 	}
@@ -146,6 +146,14 @@ func (tx *Tx) Insert(r Resource) error {
 		return failed(doing, err)
 	}
 	return nil
+}
+
+// flag is a truth as both databases store it.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func scanVersion(r row) (v Version, err error) {

@@ -1,93 +1,166 @@
 package store
 
 import (
-	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Tx is a transaction: everything read through it is of one moment, and
 // everything written through it happens together. It is good only inside the
 // function it was given to, and only on that goroutine.
 type Tx struct {
-	ctx   context.Context
-	sql   *sql.Tx
-	stmts prepared
+	session session
+	broken  error // of the first statement that failed; PostgreSQL gives up a transaction there
 }
 
-// SQL is the transaction of the database/sql driver, for the job queue.
-func (tx *Tx) SQL() *sql.Tx { return tx.sql }
+// session is a transaction of one kind of database. Its statements are numbered
+// by define.
+type session interface {
+	// exec runs a statement that gives no rows and says how many it changed.
+	exec(st statement, args []any) (changed int64, err error)
+
+	// query runs a statement that gives rows, which the caller closes.
+	query(st statement, args []any) (rows, error)
+
+	// commit keeps what was done. After an error nothing is known to be kept.
+	commit() error
+
+	// rollback drops what was done. After commit it does nothing.
+	rollback()
+}
+
+// rows are a query's answer, as database/sql and pgx have it.
+type rows interface {
+	row
+	Next() bool
+	Err() error
+	Close()
+}
+
+type row interface{ Scan(dest ...any) error }
+
+// SQL is the transaction for the job queue on SQLite; nil on PostgreSQL.
+func (tx *Tx) SQL() *sql.Tx {
+	if s, ok := tx.session.(*sqliteSession); ok {
+		return s.tx
+	}
+	return nil
+}
+
+// PGX is the transaction for the job queue on PostgreSQL; nil on SQLite.
+func (tx *Tx) PGX() pgx.Tx {
+	if s, ok := tx.session.(*postgresSession); ok {
+		return s.tx
+	}
+	return nil
+}
 
 // statement is a query that is prepared once for every connection.
 type statement int
 
 var texts []string
 
-// define registers a query; packages-level variables call it.
+// define registers a query; package-level variables call it. A question mark
+// stands for an argument and for nothing else.
 func define(query string) statement {
 	texts = append(texts, query)
 	return statement(len(texts) - 1)
 }
 
-type prepared []*sql.Stmt
-
-func prepare(ctx context.Context, db *sql.DB) (prepared, error) {
-	stmts := make(prepared, 0, len(texts))
-	for _, text := range texts {
-		stmt, err := db.PrepareContext(ctx, text)
-		if err != nil {
-			return stmts, fmt.Errorf("preparing %q: %w", text, err)
-		}
-		stmts = append(stmts, stmt)
+func (tx *Tx) exec(st statement, args ...any) (changed int64, err error) {
+	if err = checkText(args); err == nil {
+		changed, err = tx.session.exec(st, args)
 	}
-	return stmts, nil
+	return changed, tx.noted(err)
 }
 
-func (tx *Tx) exec(st statement, args ...any) (changed int64, err error) {
-	result, err := tx.sql.StmtContext(tx.ctx, tx.stmts[st]).ExecContext(tx.ctx, args...)
-	if err != nil {
-		return 0, err
+// noted remembers that a statement failed: a Write that goes on regardless must
+// not be kept in part.
+func (tx *Tx) noted(err error) error {
+	if err != nil && tx.broken == nil {
+		tx.broken = err
 	}
-	return result.RowsAffected()
+	return err
 }
 
 // one runs a query that gives a row at most and scans it with scan.
-func one[T any](tx *Tx, doing string, st statement, scan func(row) (T, error), args ...any) (T, bool, error) {
-	v, err := scan(tx.sql.StmtContext(tx.ctx, tx.stmts[st]).QueryRowContext(tx.ctx, args...))
-	if err == sql.ErrNoRows {
-		var zero T
-		return zero, false, nil
-	}
+func one[T any](tx *Tx, doing string, st statement, scan func(row) (T, error), args ...any) (v T, ok bool, err error) {
+	err = tx.each(st, args, func(r row) error {
+		v, err = scan(r)
+		ok = true
+		return err
+	})
 	if err != nil {
 		var zero T
 		return zero, false, failed(doing, err)
 	}
-	return v, true, nil
+	return v, ok, nil
 }
 
 // many runs a query and scans all its rows.
 func many[T any](tx *Tx, doing string, st statement, scan func(row) (T, error), args ...any) ([]T, error) {
-	rows, err := tx.sql.StmtContext(tx.ctx, tx.stmts[st]).QueryContext(tx.ctx, args...)
-	if err != nil {
-		return nil, failed(doing, err)
-	}
-	defer rows.Close()
 	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, failed(doing, err)
-		}
+	err := tx.each(st, args, func(r row) error {
+		v, err := scan(r)
 		all = append(all, v)
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return nil, failed(doing, err)
 	}
 	return all, nil
 }
 
-type row interface{ Scan(dest ...any) error }
+// each runs a query and calls do for each of its rows.
+func (tx *Tx) each(st statement, args []any, do func(row) error) error {
+	err := checkText(args)
+	if err != nil {
+		return tx.noted(err)
+	}
+	found, err := tx.session.query(st, args)
+	if err != nil {
+		return tx.noted(err)
+	}
+	defer found.Close()
+	for err == nil && found.Next() {
+		err = do(found)
+	}
+	if err == nil {
+		err = found.Err()
+	}
+	return tx.noted(err)
+}
+
+// ErrText says that a text holds what no database keeps in one.
+var ErrText = errors.New("the text holds a character that cannot be stored")
+
+// checkText refuses texts that PostgreSQL does not take, on SQLite too, so that
+// what works with one works with the other.
+func checkText(args []any) error {
+	for _, arg := range args {
+		if s, ok := arg.(string); ok && !storable(s) {
+			return fmt.Errorf("%w: %.100q", ErrText, s)
+		}
+	}
+	return nil
+}
+
+func storable(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
+
+// prose is a text that people read, with a mark in place of what cannot be
+// stored: a program's last words must not stop the engine from recording them.
+func prose(s string) string {
+	if storable(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
 
 // millis is a time as it is stored: milliseconds since 1970, 0 for no time.
 func millis(t time.Time) int64 {

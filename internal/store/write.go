@@ -13,7 +13,7 @@ const together = 64
 // turn and waits until its goroutine has run the function.
 type write struct {
 	claimed   atomic.Bool   // by the writer, or by the caller who went away
-	turn      chan *Tx      // the transaction, when it is this write's turn
+	turn      chan session  // the transaction, when it is this write's turn
 	ran       chan bool     // whether the function succeeded
 	committed chan struct{} // closed when err is final
 	err       error         // of the commit
@@ -27,7 +27,7 @@ type write struct {
 // call Write or Read, because every other writer waits for it. ctx ends the
 // wait for the turn; a transaction that has begun is not torn.
 func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
-	w := &write{turn: make(chan *Tx, 1), ran: make(chan bool, 1), committed: make(chan struct{})}
+	w := &write{turn: make(chan session, 1), ran: make(chan bool, 1), committed: make(chan struct{})}
 	select {
 	case s.writes <- w:
 	case <-ctx.Done():
@@ -35,20 +35,20 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 	case <-s.done:
 		return ErrClosed
 	}
-	var tx *Tx
+	var session session
 	select {
-	case tx = <-w.turn:
+	case session = <-w.turn:
 	case <-ctx.Done():
 		if w.claimed.CompareAndSwap(false, true) {
 			return failed("waiting for the database", ctx.Err())
 		}
-		tx = <-w.turn
+		session = <-w.turn
 	}
-	if tx == nil { // there is no transaction: the writer says why
+	if session == nil { // there is no transaction: the writer says why
 		<-w.committed
 		return w.err
 	}
-	if err := w.run(tx, fn); err != nil {
+	if err := w.run(&Tx{session: session}, fn); err != nil {
 		return err
 	}
 	<-w.committed
@@ -61,6 +61,9 @@ func (w *write) run(tx *Tx, fn func(*Tx) error) error {
 	ok := false
 	defer func() { w.ran <- ok }()
 	err := fn(tx)
+	if err == nil && tx.broken != nil {
+		err = failed("a statement of the transaction", tx.broken)
+	}
 	ok = err == nil
 	return err
 }
@@ -84,28 +87,44 @@ func (s *Store) writeAll() {
 func (s *Store) batch(first *write) {
 	// The writer belongs to no request: what is in a transaction is finished.
 	ctx := context.Background()
-	sqlTx, err := s.writer.BeginTx(ctx, nil)
+	session, err := s.db.write(ctx)
 	if err != nil {
-		first.turn <- nil
-		first.end(failed("beginning a transaction", err))
+		s.refuse(first, failed("beginning a transaction", err))
 		return
 	}
-	tx := &Tx{ctx: ctx, sql: sqlTx, stmts: s.stmts}
-	first.turn <- tx
+	first.turn <- session
 	if !<-first.ran {
-		_ = sqlTx.Rollback() // the write's own error says what happened
+		session.rollback() // the write's own error says what happened
 		return
 	}
-	batch := s.gather(tx, []*write{first})
-	err = sqlTx.Commit()
-	if err != nil {
-		_ = sqlTx.Rollback()
+	batch := s.gather(session, []*write{first})
+	if err = session.commit(); err != nil {
 		err = failed("committing", err)
 	}
-	s.dirty.Store(true)
 	for _, w := range batch {
 		w.end(err)
 	}
+}
+
+// refuse tells a write, and all that wait behind it, that there is no
+// transaction: each of them has waited as long as the first.
+func (s *Store) refuse(w *write, err error) {
+	for first := true; ; { // the first is claimed already
+		if first || w.claimed.CompareAndSwap(false, true) {
+			w.refuse(err)
+		}
+		select {
+		case w = <-s.writes:
+			first = false
+		default:
+			return
+		}
+	}
+}
+
+func (w *write) refuse(err error) {
+	w.turn <- nil
+	w.end(err)
 }
 
 func (w *write) end(err error) {
@@ -121,7 +140,7 @@ var (
 // gather gives those that are waiting their turns, each under a savepoint of
 // its own, and adds those that succeeded to the batch. It lets goroutines that
 // are ready run once, since they may be about to write.
-func (s *Store) gather(tx *Tx, batch []*write) []*write {
+func (s *Store) gather(session session, batch []*write) []*write {
 	yielded := false
 	for len(batch) < together {
 		select {
@@ -129,17 +148,17 @@ func (s *Store) gather(tx *Tx, batch []*write) []*write {
 			if !w.claimed.CompareAndSwap(false, true) {
 				continue
 			}
-			if _, err := tx.exec(savepoint); err != nil {
-				w.turn <- nil
-				w.end(failed("beginning a transaction", err))
+			if _, err := session.exec(savepoint, nil); err != nil {
+				w.refuse(failed("beginning a transaction", err))
 				return batch
 			}
-			w.turn <- tx
+			w.turn <- session
 			if <-w.ran {
 				batch = append(batch, w)
-			} else if _, err := tx.exec(rollbackTo); err != nil {
-				// SQLite has given up the whole transaction, as it does on a
-				// full disk: the commit will fail and say so to the others.
+			} else if _, err := session.exec(rollbackTo, nil); err != nil {
+				// The database has given up the whole transaction, as SQLite does
+				// on a full disk and PostgreSQL when the connection is gone: the
+				// commit will fail and say so to the others.
 				return batch
 			}
 		default:

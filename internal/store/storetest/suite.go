@@ -44,6 +44,8 @@ func Suite(t *testing.T, open Opener) {
 		"WritersTakeTurns":     writersTakeTurns,
 		"ReadersCannotWrite":   readersCannotWrite,
 		"HostileNamesAreNames": hostileNames,
+		"LastWords":            lastWords,
+		"Swallowed":            swallowed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

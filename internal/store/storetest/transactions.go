@@ -89,7 +89,7 @@ func readersCannotWrite(t *testing.T, s *store.Store) {
 }
 
 func hostileNames(t *testing.T, s *store.Store) {
-	for i, name := range []string{`'; DROP TABLE resource; --`, `" OR 1=1`, "a\x00b", `%`, `_`, "\U0001f600", ""} {
+	for i, name := range []string{`'; DROP TABLE resource; --`, `" OR 1=1`, `$1 ? ?`, `%`, `_`, "\U0001f600", ""} {
 		r := component(name, 1, 0, 0, 1)
 		r.ARN = fmt.Sprint("arn:", i)
 		insert(t, s, r)
@@ -101,6 +101,61 @@ func hostileNames(t *testing.T, s *store.Store) {
 			return err
 		})
 	}
+	for _, name := range []string{"a\x00b", "a\xffb"} {
+		r := component(name, 1, 0, 0, 1)
+		if err := s.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(r) }); !errors.Is(err, store.ErrText) {
+			t.Errorf("inserting %q: %v, want ErrText", name, err)
+		}
+		err := s.Read(t.Context(), func(tx *store.Tx) error {
+			_, _, err := tx.Match(r.Key, r.Version)
+			return err
+		})
+		if !errors.Is(err, store.ErrText) {
+			t.Errorf("looking for %q: %v, want ErrText", name, err)
+		}
+	}
+}
+
+// lastWords has records whose texts a program has written.
+func lastWords(t *testing.T, s *store.Store) {
+	step := store.StepExecution{ID: "step-1", Message: "exit 1: a\x00b\xffc", Description: "\xff", Inputs: `{"a":"b"}`, Outputs: "{}"}
+	workflow := store.WorkflowExecution{ID: "wf-1", Message: "\x00"}
+	write(t, s, func(tx *store.Tx) error {
+		return errors.Join(tx.PutStepExecution(step), tx.PutWorkflowExecution(workflow), tx.PutPackages("arn:image", []store.Package{{Name: "a\xff", Version: "\x001"}}))
+	})
+	read(t, s, func(tx *store.Tx) error {
+		gotStep, _, err1 := tx.StepExecution("step-1")
+		gotWorkflow, _, err2 := tx.WorkflowExecution("wf-1")
+		packages, err3 := tx.Packages("arn:image", 0, 10)
+		same(t, "a step's message", gotStep.Message, "exit 1: a\uFFFDb\uFFFDc")
+		same(t, "a workflow's message", gotWorkflow.Message, "\uFFFD")
+		same(t, "packages", packages, []store.Package{{Name: "a\uFFFD", Version: "\uFFFD1"}})
+		return errors.Join(err1, err2, err3)
+	})
+}
+
+// swallowed has a function that goes on after a statement failed, and says that
+// all is well.
+func swallowed(t *testing.T, s *store.Store) {
+	taken := component("taken", 1, 0, 0, 1)
+	insert(t, s, taken)
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			err := s.Write(t.Context(), func(tx *store.Tx) error {
+				if i%2 == 0 {
+					_ = tx.Insert(taken)
+				}
+				_ = tx.Insert(component(fmt.Sprintf("n%02d", i), 1, 0, 0, 1))
+				return nil
+			})
+			if i%2 == 0 && !errors.Is(err, store.ErrExists) || i%2 == 1 && err != nil {
+				t.Errorf("writer %d: %v", i, err)
+			}
+		})
+	}
+	group.Wait()
+	same(t, "rows", len(list(t, s, store.Query{Limit: 100})), 11)
 }
 
 // failuresAreAlone has many writers of which some fail, in every way there is:
