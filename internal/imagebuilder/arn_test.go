@@ -19,7 +19,7 @@ func TestParseARN(t *testing.T) {
 		someone + "image-recipe/web/1.x.x":                       {"aws", store.Key{Kind: imageRecipe, Account: "111111111111", Region: "us-east-1", Name: "web"}, versionForm, store.Version{Major: 1, Minor: -1, Patch: -1, Build: -1}},
 		someone + "image-pipeline/web":                           {"aws", store.Key{Kind: pipeline, Account: "111111111111", Region: "us-east-1", Name: "web"}, nameOnly, store.Version{}},
 		"arn:aws-cn:imagebuilder:cn-north-1:aws:image/a-b/x.x.x": {"aws-cn", store.Key{Kind: image, Account: "aws", Region: "cn-north-1", Name: "a-b"}, versionForm, store.Version{Major: -1, Minor: -1, Patch: -1, Build: -1}},
-		someone + "workflow/test/mine/1.0.0/1":                   {"aws", store.Key{Kind: "workflow/test", Account: "111111111111", Region: "us-east-1", Name: "mine"}, buildForm, store.Version{Major: 1, Build: 1}},
+		someone + "workflow/test/mine/1.0.0/1":                   {"aws", store.Key{Kind: workflowKind, Account: "111111111111", Region: "us-east-1", Name: "test/mine"}, buildForm, store.Version{Major: 1, Build: 1}},
 		someone + "component/web/1073741823.0.0":                 {"aws", store.Key{Kind: component, Account: "111111111111", Region: "us-east-1", Name: "web"}, versionForm, store.Version{Major: 1073741823, Build: -1}},
 	} {
 		got, ok := parseARN(text)
