@@ -33,6 +33,8 @@ type AMI struct {
 	Created      time.Time         `json:"created"`
 	Source       Source            `json:"source,omitzero"`
 	OwnerAlias   string            `json:"ownerAlias,omitempty"` // "amazon" for the managed ones
+
+	DeprecationTime time.Time `json:"deprecationTime,omitzero"` // from when it is out of date; zero: never
 }
 
 // BlockDevice is a block device mapping of an AMI, in the terms of EC2.
@@ -172,7 +174,7 @@ func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
 		return AMI{}, notFound(id)
 	}
 	c := from
-	c.ID, c.State, c.Created, c.OwnerAlias = "", "", time.Time{}, ""
+	c.ID, c.State, c.Created, c.OwnerAlias, c.DeprecationTime = "", "", time.Time{}, "", time.Time{}
 	c.Source = Source{ID: from.ID, Region: from.Region}
 	c.Region, c.Name, c.Description, c.Tags, c.Permissions = to.Region, to.Name, to.Description, to.Tags, to.Permissions
 	if to.Account != "" {
@@ -189,8 +191,8 @@ func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
 	return w.Register(tx, c)
 }
 
-// Modify changes an AMI's description, tags, permissions or state: change gets
-// it as it is and may alter those. A fault InvalidAMIID.NotFound if it is not
+// Modify changes an AMI's description, tags, permissions, state or deprecation:
+// change gets it as it is and may alter those. A fault InvalidAMIID.NotFound if it is not
 // there.
 func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) {
 	a, ok, err := w.AMI(tx, id)
@@ -202,7 +204,7 @@ func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) 
 	}
 	changed := a
 	change(&changed)
-	a.Description, a.Tags, a.Permissions, a.State = changed.Description, changed.Tags, changed.Permissions, changed.State
+	a.Description, a.Tags, a.Permissions, a.State, a.DeprecationTime = changed.Description, changed.Tags, changed.Permissions, changed.State, changed.DeprecationTime
 	row, err := a.row()
 	if err != nil {
 		return AMI{}, err

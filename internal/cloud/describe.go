@@ -26,6 +26,9 @@ func describeImage(a AMI) ec2.Image {
 	if a.BootMode != "" {
 		image.BootMode = ptr(ec2.BootModeValues(a.BootMode))
 	}
+	if !a.DeprecationTime.IsZero() {
+		image.DeprecationTime = ptr(date(a.DeprecationTime))
+	}
 	image.BlockDeviceMappings = make([]ec2.BlockDeviceMapping, 0, len(a.Devices))
 	for _, d := range a.Devices {
 		image.BlockDeviceMappings = append(image.BlockDeviceMappings, describeDevice(d))

@@ -19,6 +19,9 @@ type imageQuery struct {
 	executable  []string
 	filters     []filter[AMI]
 	account     string
+
+	deprecated, disabled bool // asked for
+	now                  time.Time
 }
 
 // DescribeImages lists the AMIs of the caller's region that it owns or may
@@ -28,7 +31,7 @@ func (f face) DescribeImages(ctx context.Context, in *ec2.DescribeImagesInput) (
 		return nil, err
 	}
 	caller := identity.From(ctx)
-	q := imageQuery{account: caller.Account}
+	q := imageQuery{account: caller.Account, deprecated: is(in.IncludeDeprecated), disabled: is(in.IncludeDisabled), now: f.world.now()}
 	var err error
 	if q.ids, err = wanted(in.ImageIds, imageID, "InvalidAMIID.Malformed"); err != nil {
 		return nil, err
@@ -42,7 +45,7 @@ func (f face) DescribeImages(ctx context.Context, in *ec2.DescribeImagesInput) (
 	if q.filters, err = imageAttributes.compile(in.Filters, func(a AMI) map[string]string { return a.Tags }); err != nil {
 		return nil, err
 	}
-	limit, at, err := limits(in.MaxResults, in.NextToken, q.ids != nil, "images", caller.Account, caller.Region, in.Owners, in.ExecutableUsers, in.Filters)
+	limit, at, err := limits(in.MaxResults, in.NextToken, q.ids != nil, "images", caller.Account, caller.Region, in.Owners, in.ExecutableUsers, in.Filters, q.deprecated, q.disabled)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +101,7 @@ func (w *World) fetchAMIs(tx *store.Tx, caller identity.Caller) func(after strin
 }
 
 func (q imageQuery) wants(a AMI) bool {
-	if q.owners != nil && !q.owners[a.Account] {
+	if q.ids == nil && !q.listed(a) || q.owners != nil && !q.owners[a.Account] {
 		return false
 	}
 	if len(q.executable) > 0 && !slices.ContainsFunc(q.executable, func(who string) bool { return executable(a, who, q.account) }) {
@@ -106,6 +109,8 @@ func (q imageQuery) wants(a AMI) bool {
 	}
 	return pass(q.filters, a)
 }
+
+func is(flag *bool) bool { return flag != nil && *flag }
 
 func executableBy(names []string) ([]string, error) {
 	for _, name := range names {
