@@ -109,24 +109,34 @@ func (s *Service) remove(tx *store.Tx, a arn) error {
 	if !ok {
 		return notFound(a.String())
 	}
-	references, err := tx.References(a.Key, 1000)
+	dependents, err := dependentsOf(tx, a.Key, row)
 	if err != nil {
 		return err
-	}
-	var dependents []string
-	for _, ref := range references {
-		needed, err := needs(tx, ref.Target, row)
-		if err != nil {
-			return err
-		}
-		if needed {
-			dependents = append(dependents, ref.Source)
-		}
 	}
 	if len(dependents) > 0 {
 		return dependency(a.String(), dependents)
 	}
 	return tx.Delete(row.ARN)
+}
+
+// dependentsOf gives the ARNs of what would have nothing to point to without a
+// row.
+func dependentsOf(tx *store.Tx, key store.Key, row store.Resource) ([]string, error) {
+	references, err := tx.References(key, 1000)
+	if err != nil {
+		return nil, err
+	}
+	var dependents []string
+	for _, ref := range references {
+		needed, err := needs(tx, ref.Target, row)
+		if err != nil {
+			return nil, err
+		}
+		if needed {
+			dependents = append(dependents, ref.Source)
+		}
+	}
+	return dependents, nil
 }
 
 // needs reports whether a reference would have nothing to point to without row.

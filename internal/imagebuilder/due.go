@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
@@ -21,10 +23,13 @@ const lookEvery = 5 * time.Second
 // dueAtOnce is how many pipelines one look takes.
 const dueAtOnce = 100
 
-// RunSchedules starts the pipelines whose schedules are due until ctx ends. A
-// pipeline that was due while the server was down is started once when it is up
-// again.
+// RunSchedules starts the pipelines whose schedules are due, and runs lifecycle
+// policies, until ctx ends. A pipeline that was due while the server was down is
+// started once when it is up again.
 func (s *Service) RunSchedules(ctx context.Context) {
+	var lifecycles sync.WaitGroup
+	lifecycles.Go(func() { s.RunLifecycles(ctx) })
+	defer lifecycles.Wait()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -165,7 +170,7 @@ func (s *Service) whyBuild(ctx context.Context, r request, due store.Resource) (
 		if err != nil {
 			return err
 		}
-		if !ok || last.Status != string(engine.Available) {
+		if !ok || !slices.Contains(made, last.Status) {
 			why = "there is no image of its last run"
 			return nil
 		}
@@ -183,6 +188,10 @@ func (s *Service) whyBuild(ctx context.Context, r request, due store.Resource) (
 	})
 	return why, err
 }
+
+// made are the states of an image that was made, and that may have been taken
+// out of use since.
+var made = []string{string(api.ImageStatusAvailable), string(api.ImageStatusDeprecated), string(api.ImageStatusDisabled)}
 
 // updated names what a pipeline would use now and did not before. What cannot
 // be resolved is left to the build to report.

@@ -121,12 +121,12 @@ func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, re
 	if a.form != buildForm {
 		pattern.Build = store.Any
 	}
-	row, ok, err := tx.MatchStatus(a.Key, pattern, string(engine.Available))
+	row, ok, err := usableImage(tx, a.Key, pattern)
 	if err != nil {
 		return engine.Parent{}, nil, err
 	}
 	if !ok {
-		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' selects no image that is AVAILABLE.", requested)
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' selects no image that is AVAILABLE or DEPRECATED.", requested)
 	}
 	shape, err := decode[api.Image](row)
 	if err != nil {
@@ -149,7 +149,26 @@ func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, re
 	return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' has no AMI in %s any more.", row.ARN, r.Region)
 }
 
+// usableImage gives the latest image that can be built on: also one that is
+// deprecated (User Guide, "How lifecycle management rules work"), but none that
+// is disabled.
+func usableImage(tx *store.Tx, key store.Key, pattern store.Version) (best store.Resource, found bool, err error) {
+	for _, status := range []api.ImageStatus{api.ImageStatusAvailable, api.ImageStatusDeprecated} {
+		row, ok, err := tx.MatchStatus(key, pattern, string(status))
+		if err != nil {
+			return best, false, err
+		}
+		if ok && (!found || best.Version.Less(row.Version)) {
+			best, found = row, true
+		}
+	}
+	return best, found, nil
+}
+
 func parentFromAMI(requested, imageARN string, ami cloud.AMI) (engine.Parent, []cloud.BlockDevice, error) {
+	if ami.State == cloud.Disabled {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) is disabled.", requested, ami.ID)
+	}
 	root, ok := ami.Root()
 	if !ok || root.Manifest == "" {
 		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) has no root volume with a snapshot.", requested, ami.ID)

@@ -52,9 +52,17 @@ func (s *Service) room(tx *store.Tx, r request, kind store.Kind) error {
 		return err
 	}
 	if n >= int64(limit) {
-		return quotaExceeded(string(kind)+"s", limit)
+		return quotaExceeded(plurals(kind), limit)
 	}
 	return nil
+}
+
+// plurals names the resources of a kind.
+func plurals(kind store.Kind) string {
+	if kind == lifecyclePolicy {
+		return "lifecycle-policies"
+	}
+	return string(kind) + "s"
 }
 
 // within reports whether n things are allowed under a limit.
