@@ -66,14 +66,25 @@ func Client(tb testing.TB, name string) string {
 // Root skips the test unless it runs as root with what instances need.
 func Root(tb testing.TB) {
 	tb.Helper()
+	if why := unable(); why != "" {
+		tb.Skip(why)
+	}
+}
+
+// CanBuild reports whether Root would let a test go on.
+func CanBuild() bool { return unable() == "" }
+
+// unable says why images cannot be built here, or nothing.
+func unable() string {
 	if os.Geteuid() != 0 {
-		tb.Skip("building images needs root")
+		return "building images needs root"
 	}
 	for _, tool := range []string{"systemd-nspawn", "qemu-system-x86_64", "mmdebstrap"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			tb.Skipf("%s is not installed (script/setup run)", tool)
+			return tool + " is not installed (script/setup run)"
 		}
 	}
+	return ""
 }
 
 // Cache is the folder that parents are kept in between test runs.
