@@ -19,8 +19,11 @@ def make(call):
             return {"lacks": "no waiter " + waiter}
         client.get_waiter(waiter).wait(**arguments, WaiterConfig={"Delay": 1, "MaxAttempts": 2})
         return {"output": {}}
-    if name not in METHODS:
-        return {"lacks": "no operation " + name}
+    operation = name.removeprefix("knows:")
+    if operation not in METHODS:
+        return {"lacks": "no operation " + operation}
+    if name != operation:
+        return {}
     if call.get("pages"):
         pages = client.get_paginator(METHODS[name]).paginate(**arguments, PaginationConfig=page_size(name))
         return {"output": {call["pages"]: [item for page in pages for item in page.get(call["pages"], [])]}}

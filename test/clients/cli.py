@@ -2,7 +2,8 @@
 
 One call a line on standard input, one answer a line on standard output. Every
 call is a command line as a person would type it, run by the CLI's own main
-function; only starting the interpreter each time is left out.
+function; only starting the program and reading its models each time are left
+out.
 """
 import contextlib
 import io
@@ -12,29 +13,20 @@ import re
 import sys
 
 import awscli
-import awscli.clidriver
-
-if awscli.__version__.startswith("2."):
-    from awscli.botocore import xform_name
-    from awscli.botocore.loaders import Loader
-else:
-    from botocore import xform_name
-    from botocore.loaders import Loader
-
 import awscli.clidriver as clidriver
+
+try:
+    from awscli.botocore import xform_name
+except ImportError:  # CLIs whose botocore is a package of its own
+    from botocore import xform_name
 
 FAILED = re.compile(r"An error occurred \((\w+)\) when calling the (\w+) operation(?: \(.*?\))?: (.*)", re.S)
 
 
-def driver():
-    """The CLI's entry point, which the versions name differently."""
-    if hasattr(clidriver, "AWSCLIEntryPoint"):
-        made = clidriver.create_clidriver(sys.argv[:1]) if awscli.__version__ >= "2.10" else clidriver.create_clidriver()
-        return clidriver.AWSCLIEntryPoint(made)
-    return clidriver.create_clidriver()
-
-
-session = clidriver.create_clidriver().session
+driver = clidriver.create_clidriver()
+session = driver.session
+if hasattr(clidriver, "AWSCLIEntryPoint"):  # version 2
+    driver = clidriver.AWSCLIEntryPoint(driver)
 model = session.get_service_model("imagebuilder")
 try:
     paged = set(session.get_component("data_loader").load_service_model("imagebuilder", "paginators-1")["pagination"])
@@ -47,7 +39,7 @@ def aws(arguments):
     out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True), io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = driver().main(arguments)
+            status = driver.main(arguments)
         except SystemExit as e:
             status = e.code
     return status, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
@@ -66,6 +58,9 @@ def flags(arguments):
 
 def make(call):
     name, arguments = call["operation"], dict(call["input"] or {})
+    if name.startswith("knows:"):
+        known = name[len("knows:"):] in model.operation_names
+        return {} if known else {"lacks": "no command for it"}
     command = ["imagebuilder", "--output", "json"]
     if os.environ.get("GOLDSMITH_ENDPOINT"):
         command += ["--endpoint-url", os.environ["GOLDSMITH_ENDPOINT"]]
@@ -99,9 +94,10 @@ def answer(result):
     failed = FAILED.search(err)
     if failed:
         return {"error": {"code": failed[1], "message": failed[3].strip()}}
-    if re.search(r"Unknown options|Invalid choice|Unknown parameter in|argument operation", err):
-        return {"lacks": err.strip()}
-    return {"error": {"code": "ParamValidation", "message": err.strip()}}
+    lacking = re.search(r".*(?:Unknown options|Invalid choice|Unknown parameter in|argument (?:operation|subcommand)).*", err)
+    if lacking:
+        return {"lacks": lacking[0]}
+    return {"error": {"code": "ParamValidation", "message": err.strip()[-500:]}}
 
 
 for line in sys.stdin:

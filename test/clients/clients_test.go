@@ -24,7 +24,7 @@ func TestEveryClientUnderstandsTheServer(t *testing.T) {
 	r := &record{seen: map[string]map[string]map[outcome]int{}}
 	clients := all()
 	var mu sync.Mutex
-	told := 0
+	told := map[string]bool{}
 	t.Run("clients", func(t *testing.T) {
 		for _, c := range clients {
 			t.Run(c.name, func(t *testing.T) {
@@ -40,15 +40,15 @@ func TestEveryClientUnderstandsTheServer(t *testing.T) {
 					})
 				}
 				mu.Lock()
-				told++
+				told[c.name] = true
 				mu.Unlock()
 			})
 		}
 	})
-	if told < len(clients) || built(t) == "" {
-		t.Skip("the table is not looked at: a client or the parent image is not there, or a test was chosen")
+	if len(told) == 0 || built(t) == "" {
+		t.Skip("the table is not looked at: this machine has no clients, or cannot build the image that they look at")
 	}
-	holdTable(t, r, clients)
+	holdTable(t, r, clients, told)
 }
 
 // serve starts a server and, where this machine can build, the build of an image

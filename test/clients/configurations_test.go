@@ -22,11 +22,11 @@ func configurations() []chapter {
 				"infrastructureConfiguration.terminateInstanceOnFailure": false, "infrastructureConfiguration.instanceMetadataOptions": place["instanceMetadataOptions"],
 				"infrastructureConfiguration.resourceTags": place["resourceTags"], "infrastructureConfiguration.tags": place["tags"], "infrastructureConfiguration.dateUpdated": absent,
 				"infrastructureConfiguration.placement": absent, "infrastructureConfiguration.snsTopicArn": place["snsTopicArn"], "infrastructureConfiguration.dateCreated": matching(iso)}},
-			{op: "UpdateInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": infra, "instanceProfileName": "other", "placement": object{"tenancy": "dedicated"}},
+			{op: "UpdateInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": infra, "instanceProfileName": "other"},
 				want: object{"infrastructureConfigurationArn": infra}},
 			{op: "GetInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": infra}, want: object{
 				"infrastructureConfiguration.instanceProfileName": "other", "infrastructureConfiguration.description": absent, "infrastructureConfiguration.instanceTypes": absent,
-				"infrastructureConfiguration.logging": absent, "infrastructureConfiguration.placement": object{"tenancy": "dedicated"}, "infrastructureConfiguration.tags": place["tags"],
+				"infrastructureConfiguration.logging": absent, "infrastructureConfiguration.tags": place["tags"],
 				"infrastructureConfiguration.dateUpdated": matching(iso)}},
 			{op: "ListInfrastructureConfigurations", in: object{"filters": list{object{"name": "name", "values": list{"$(me)-place"}}}}, pages: "infrastructureConfigurationSummaryList", want: object{
 				"infrastructureConfigurationSummaryList": count(1), "infrastructureConfigurationSummaryList.0.arn": infra, "infrastructureConfigurationSummaryList.0.instanceProfileName": "other"}},
@@ -34,6 +34,15 @@ func configurations() []chapter {
 			call{op: "DeleteInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": infra}, want: object{"infrastructureConfigurationArn": infra}}),
 			append(gone("infrastructureConfigurationArn", infra, "GetInfrastructureConfiguration", "DeleteInfrastructureConfiguration"),
 				call{op: "UpdateInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": infra, "instanceProfileName": "p"}, err: notFound})...)...)},
+		{name: "placement", calls: []call{
+			{op: "CreateInfrastructureConfiguration", in: object{"name": "$(me)-host", "instanceProfileName": "p", "placement": object{"tenancy": "host", "hostId": "h-1", "availabilityZone": "us-east-1a"}},
+				save: map[string]string{"host": "infrastructureConfigurationArn"}},
+			{op: "GetInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": "$(host)"}, want: object{
+				"infrastructureConfiguration.placement": object{"tenancy": "host", "hostId": "h-1", "availabilityZone": "us-east-1a"}, "infrastructureConfiguration.terminateInstanceOnFailure": absent}},
+			{op: "CreateInfrastructureConfiguration", in: object{"name": "$(me)-hosts", "instanceProfileName": "p", "placement": object{"tenancy": "host", "hostId": "h-1", "hostResourceGroupArn": "arn:x"}},
+				err: "InvalidParameterCombinationException"},
+			{op: "DeleteInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": "$(host)"}},
+		}},
 		{name: "distribution configuration", calls: append([]call{
 			{op: "CreateDistributionConfiguration", in: with(spread, object{"dryRun": true}), err: "DryRunOperationException"},
 			{op: "CreateDistributionConfiguration", in: with(spread, object{"clientToken": "$(me)-spread"}), want: object{"distributionConfigurationArn": dist}},

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +24,7 @@ type object = map[string]any
 
 // said is one call as a driver is told it.
 type said struct {
-	Operation string `json:"operation"` // "CreateComponent"; "wait:NAME" is the waiter of that name
+	Operation string `json:"operation"` // "CreateComponent"; "wait:NAME" is the waiter of that name, "knows:NAME" only asks whether the client has the operation
 	Input     object `json:"input"`
 	Pages     string `json:"pages,omitempty"` // the output's list that is read through the client's paginator, one item a page
 }
@@ -50,13 +52,13 @@ type driver interface {
 
 // client is a client of the story.
 type client struct {
-	name     string // of subtests and of resources
-	title    string // of the table's column
-	start    func(tb testing.TB, s *harness.Server) driver
-	zeroes   bool // false, 0 and "" cannot be told from absent
-	untyped  bool // errors have codes but no classes
-	generic  bool // errors that the model does not declare for an operation have no class
-	optional bool // may be missing where its platform has none
+	name    string // of subtests and of resources
+	title   string // of the table's column
+	version func(testing.TB) string
+	start   func(tb testing.TB, s *harness.Server) driver
+	zeroes  bool // false, 0 and "" cannot be told from absent
+	untyped bool // errors have codes but no classes
+	generic bool // errors that the model does not declare for an operation have no class
 }
 
 // callLimit bounds one call, so that a client that hangs is found.
@@ -142,30 +144,51 @@ func (p *program) Call(ctx context.Context, call said) (heard, error) {
 // all are the clients, in the order of the table's columns.
 func all() []client {
 	return []client{
-		{name: "cli", title: "AWS CLI", untyped: true, start: func(tb testing.TB, s *harness.Server) driver {
+		{name: "cli", title: "AWS CLI", version: pinned("script/requirements-client.txt", `awscli==(\S+)`), untyped: true, start: func(tb testing.TB, s *harness.Server) driver {
 			return run(tb, s, nil, harness.Client(tb, "python"), "cli.py")
 		}},
-		{name: "old-cli", title: "AWS CLI of Debian 12", untyped: true, optional: true, start: func(tb testing.TB, s *harness.Server) driver {
+		{name: "old-cli", title: "AWS CLI of Debian 12,", version: func(testing.TB) string { return debianVersion }, untyped: true, start: func(tb testing.TB, s *harness.Server) driver {
 			return run(tb, s, []string{"GOLDSMITH_ENDPOINT=" + s.URL}, debianCLI(tb), "cli.py")
 		}},
-		{name: "boto3", title: "boto3", start: func(tb testing.TB, s *harness.Server) driver {
+		{name: "boto3", title: "boto3", version: pinned("script/requirements-client.txt", `boto3==(\S+)`), start: func(tb testing.TB, s *harness.Server) driver {
 			return run(tb, s, nil, harness.Client(tb, "python"), "boto.py")
 		}},
-		{name: "go", title: "SDK for Go", zeroes: true, generic: true, start: func(tb testing.TB, s *harness.Server) driver {
+		{name: "go", title: "SDK for Go, imagebuilder", version: pinned("go.mod", `aws-sdk-go-v2/service/imagebuilder (\S+)`), zeroes: true, generic: true, start: func(tb testing.TB, s *harness.Server) driver {
 			return goDriver{s.SDK()}
 		}},
-		{name: "js", title: "SDK for JavaScript", start: func(tb testing.TB, s *harness.Server) driver {
+		{name: "js", title: "SDK for JavaScript", version: pinned("test/clients/js/package.json", `client-imagebuilder": "([^"]+)"`), start: func(tb testing.TB, s *harness.Server) driver {
 			return run(tb, s, []string{"GOLDSMITH_JS=" + javaScript(tb), "AWS_ENDPOINT_URL=" + s.URL}, node(tb), "js/driver.mjs")
 		}},
 	}
 }
 
+// pinned reads a client's version from the file that pins it.
+func pinned(file, pattern string) func(testing.TB) string {
+	return func(tb testing.TB) string {
+		tb.Helper()
+		data, err := os.ReadFile(filepath.Join(harness.Repo(tb), file))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		found := regexp.MustCompile(pattern).FindSubmatch(data)
+		if found == nil {
+			tb.Fatalf("%s has nothing that matches %s", file, pattern)
+		}
+		return strings.TrimPrefix(string(found[1]), "v")
+	}
+}
+
+// debianVersion is the awscli package of Debian 12, the oldest client that is
+// looked at.
+const debianVersion = "2.9.19"
+
 // debianCLI is the interpreter of the distribution's own awscli package.
 func debianCLI(tb testing.TB) string {
 	tb.Helper()
 	const interpreter = "/usr/bin/python3"
-	if out, err := exec.Command(interpreter, "-c", "import awscli").CombinedOutput(); err != nil {
-		tb.Skipf("the distribution's awscli package is not installed (script/setup test): %v %s", err, bytes.TrimSpace(out))
+	out, err := exec.Command(interpreter, "-c", "import awscli; print(awscli.__version__)").CombinedOutput()
+	if got := strings.TrimSpace(string(out)); err != nil || got != debianVersion {
+		tb.Skipf("the distribution's awscli is not %s (script/setup test installs it on Debian 12): %s", debianVersion, got)
 	}
 	return interpreter
 }
@@ -183,12 +206,21 @@ func javaScript(tb testing.TB) string {
 	return dir
 }
 
-// node is the JavaScript interpreter: the one beside the SDK, else the machine's.
+// node is the JavaScript interpreter: the Python environment's, which is there
+// where the machine has none that is recent enough, else the machine's.
 func node(tb testing.TB) string {
 	tb.Helper()
+	if path := filepath.Join(filepath.Dir(harness.Client(tb, "python")), "node"); executable(path) {
+		return path
+	}
 	path, err := exec.LookPath("node")
 	if err != nil {
 		tb.Skipf("there is no node: %v", err)
 	}
 	return path
+}
+
+func executable(path string) bool {
+	_, err := exec.LookPath(path)
+	return err == nil
 }

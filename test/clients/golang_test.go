@@ -25,9 +25,13 @@ func (d goDriver) Call(ctx context.Context, call said) (heard, error) {
 	if strings.HasPrefix(call.Operation, "wait:") {
 		return heard{Lacks: "this SDK has no waiters for the service"}, nil
 	}
-	method := reflect.ValueOf(d.Client).MethodByName(call.Operation)
+	name, asked := strings.CutPrefix(call.Operation, "knows:")
+	method := reflect.ValueOf(d.Client).MethodByName(name)
 	if !method.IsValid() {
-		return heard{Lacks: "no method " + call.Operation}, nil
+		return heard{Lacks: "no method " + name}, nil
+	}
+	if asked {
+		return heard{}, nil
 	}
 	in := reflect.New(method.Type().In(1).Elem())
 	encoded, err := json.Marshal(call.Input)

@@ -6,15 +6,16 @@ func images() []chapter {
 		infra  = own + "infrastructure-configuration/$(me)-image"
 		none   = own + "image/$(me)-never/1.0.0/1"
 	)
-	parts := []call{
-		{op: "CreateImageRecipe", in: object{"name": "$(me)-image", "semanticVersion": "1.0.0", "parentImage": amazon + "image/ubuntu-server-22-lts-x86/x.x.x"}},
+	begin := []call{
+		part("$(me)-image-part"),
+		{op: "CreateImageRecipe", in: object{"name": "$(me)-image", "semanticVersion": "1.0.0", "parentImage": amazon + "image/ubuntu-server-22-lts-x86/x.x.x", "components": parts("$(me)-image-part")}},
 		{op: "CreateInfrastructureConfiguration", in: object{"name": "$(me)-image", "instanceProfileName": "golden"}},
 		{op: "CreateImagePipeline", in: object{"name": "$(me)-image", "imageRecipeArn": recipe, "infrastructureConfigurationArn": infra}, save: map[string]string{"pipeline": "imagePipelineArn"}},
 	}
 	state := func(status string) object { return object{"image.state.status": status} }
 	return []chapter{
 		// The parent was never imported, so these images fail before they begin.
-		{name: "failed image", calls: append(parts,
+		{name: "failed image", calls: append(begin,
 			call{op: "StartImagePipelineExecution", in: object{"imagePipelineArn": "$(pipeline)", "clientToken": "$(me)-start"}, save: map[string]string{"failing": "imageBuildVersionArn"},
 				want: object{"imageBuildVersionArn": own + "image/$(me)-image/1.0.0/1"}},
 			call{op: "StartImagePipelineExecution", in: object{"imagePipelineArn": "$(pipeline)", "clientToken": "$(me)-start"}, want: object{"imageBuildVersionArn": "$(failing)"}},

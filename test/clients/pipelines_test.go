@@ -11,7 +11,8 @@ func pipelines() []chapter {
 		"imageTestsConfiguration": object{"imageTestsEnabled": false, "timeoutMinutes": 60}, "enhancedImageMetadataEnabled": false, "status": "DISABLED", "tags": object{"k": "v"},
 		"schedule": object{"scheduleExpression": "cron(0 6 ? * sun *)", "timezone": "Europe/Berlin", "pipelineExecutionStartCondition": "EXPRESSION_MATCH_ONLY"}}
 	return []chapter{{name: "pipeline", calls: append([]call{
-		{op: "CreateImageRecipe", in: object{"name": "$(me)-line", "semanticVersion": "1.0.0", "parentImage": parent}},
+		part("$(me)-line-part"),
+		{op: "CreateImageRecipe", in: object{"name": "$(me)-line", "semanticVersion": "1.0.0", "parentImage": parent, "components": parts("$(me)-line-part")}},
 		{op: "CreateInfrastructureConfiguration", in: object{"name": "$(me)-line", "instanceProfileName": "golden"}},
 		{op: "CreateDistributionConfiguration", in: object{"name": "$(me)-line", "distributions": list{object{"region": "us-east-1", "amiDistributionConfiguration": object{}}}}},
 		{op: "CreateImagePipeline", in: with(create, object{"dryRun": true}), err: "DryRunOperationException"},

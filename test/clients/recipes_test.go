@@ -3,19 +3,19 @@ package clients
 func recipes() []chapter {
 	const (
 		arn       = own + "image-recipe/$(me)-recipe/1.0.0"
-		component = own + "component/$(me)-part/1.0.0/1"
+		component = own + "component/$(me)-recipe-part/1.0.0/1"
+		boxed     = own + "component/$(me)-box-part/1.0.0/1"
 		container = own + "container-recipe/$(me)-box/1.0.0"
 	)
-	part := call{op: "CreateComponent", in: object{"name": "$(me)-part", "semanticVersion": "1.0.0", "platform": "Linux", "data": document}, want: object{"componentBuildVersionArn": component}}
-	create := object{"name": "$(me)-recipe", "semanticVersion": "1.0.0", "description": "golden", "parentImage": parent, "components": list{object{"componentArn": own + "component/$(me)-part/x.x.x"}},
+	create := object{"name": "$(me)-recipe", "semanticVersion": "1.0.0", "description": "golden", "parentImage": parent, "components": list{object{"componentArn": own + "component/$(me)-recipe-part/x.x.x"}},
 		"blockDeviceMappings": list{object{"deviceName": "/dev/xvda", "ebs": object{"volumeSize": 9, "volumeType": "gp3", "deleteOnTermination": false, "iops": 3000}}, object{"deviceName": "/dev/xvdb", "noDevice": ""}},
-		"workingDirectory":    "/var/tmp", "tags": object{"k": "v"}, "amiTags": object{"a": "b"}, "additionalInstanceConfiguration": object{"systemsManagerAgent": object{"uninstallAfterBuild": false}}}
-	box := object{"name": "$(me)-box", "semanticVersion": "1.0.0", "containerType": "DOCKER", "parentImage": "debian:12", "components": list{object{"componentArn": component}},
+		"workingDirectory":    "/var/tmp", "tags": object{"k": "v"}, "additionalInstanceConfiguration": object{"systemsManagerAgent": object{"uninstallAfterBuild": false}}}
+	box := object{"name": "$(me)-box", "semanticVersion": "1.0.0", "containerType": "DOCKER", "parentImage": "debian:12", "components": list{object{"componentArn": boxed}},
 		"dockerfileTemplateData": "FROM {{{ imagebuilder:parentImage }}}\n{{{ imagebuilder:environments }}}\n{{{ imagebuilder:components }}}\n", "targetRepository": object{"service": "ECR", "repositoryName": "box"},
 		"platformOverride": "Linux", "tags": object{"k": "v"}}
 	return []chapter{
 		{name: "image recipe", calls: append([]call{
-			part,
+			part("$(me)-recipe-part"),
 			{op: "CreateImageRecipe", in: with(create, object{"dryRun": true}), err: "DryRunOperationException"},
 			{op: "CreateImageRecipe", in: with(create, object{"clientToken": "$(me)-recipe"}), want: object{"imageRecipeArn": arn}},
 			{op: "CreateImageRecipe", in: with(create, object{"clientToken": "$(me)-recipe"}), want: object{"imageRecipeArn": arn}},
@@ -41,17 +41,25 @@ func recipes() []chapter {
 			call{op: "DeleteComponent", in: object{"componentBuildVersionArn": component}},
 		)...)},
 		{name: "automatic versions", calls: []call{
-			{op: "CreateImageRecipe", in: object{"name": "$(me)-auto", "semanticVersion": "1.0.x", "parentImage": parent}, save: map[string]string{"first": "imageRecipeArn"}},
-			{op: "CreateImageRecipe", in: object{"name": "$(me)-auto", "semanticVersion": "1.0.x", "parentImage": parent}, save: map[string]string{"second": "imageRecipeArn"}},
+			part("$(me)-auto-part"),
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-auto", "semanticVersion": "1.0.x", "parentImage": parent, "components": parts("$(me)-auto-part")}, save: map[string]string{"first": "imageRecipeArn"}},
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-auto", "semanticVersion": "1.0.x", "parentImage": parent, "components": parts("$(me)-auto-part")}, save: map[string]string{"second": "imageRecipeArn"}},
 			{op: "GetImageRecipe", in: object{"imageRecipeArn": own + "image-recipe/$(me)-auto/x.x.x"}, want: object{"imageRecipe.arn": "$(second)"}},
 			{op: "ListImageRecipes", in: object{"filters": list{object{"name": "name", "values": list{"$(me)-auto"}}}}, pages: "imageRecipeSummaryList",
 				want: object{"imageRecipeSummaryList": count(2)}},
 			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(first)"}},
 			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(second)"}},
 		}},
+		{name: "newer members of recipes", calls: []call{
+			part("$(me)-tags-part"),
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-tags", "semanticVersion": "1.0.0", "parentImage": parent, "components": parts("$(me)-tags-part"),
+				"amiTags": object{"a": "b", "empty": ""}, "amiWatermarks": list{"golden"}}, save: map[string]string{"tagged": "imageRecipeArn"}},
+			{op: "GetImageRecipe", in: object{"imageRecipeArn": "$(tagged)"}, want: object{"imageRecipe.amiTags": object{"a": "b", "empty": ""}, "imageRecipe.amiWatermarks": list{"golden"}}},
+			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(tagged)"}},
+		}},
 		{name: "container recipe", calls: append([]call{
-			part,
-			{op: "CreateContainerRecipe", in: with(box, object{"clientToken": "$(me)-box"}), want: object{"containerRecipeArn": container}},
+			part("$(me)-box-part"),
+			{op: "CreateContainerRecipe", in: with(box, object{"clientToken": "$(me)-box"}), want: object{"containerRecipeArn": container}, save: map[string]string{"box": "containerRecipeArn"}},
 			{op: "CreateContainerRecipe", in: with(box, object{"clientToken": "$(me)-box"}), want: object{"containerRecipeArn": container}},
 			{op: "CreateContainerRecipe", in: box, err: "ResourceAlreadyExistsException", says: container},
 			{op: "CreateContainerRecipe", in: with(box, object{"name": "$(me)-mac", "platformOverride": "macOS"}), err: "InvalidParameterValueException", says: "macOS"},
@@ -61,14 +69,25 @@ func recipes() []chapter {
 				"containerRecipe.encrypted": true, "containerRecipe.owner": "123456789012", "containerRecipe.tags": object{"k": "v"}, "containerRecipe.platform": "Linux"}},
 			{op: "ListContainerRecipes", in: object{"owner": "Self", "filters": list{object{"name": "name", "values": list{"$(me)-box"}}}}, pages: "containerRecipeSummaryList", want: object{
 				"containerRecipeSummaryList": count(1), "containerRecipeSummaryList.0.arn": container, "containerRecipeSummaryList.0.containerType": "DOCKER"}},
-			{op: "DeleteComponent", in: object{"componentBuildVersionArn": component}, err: "ResourceDependencyException", says: container},
+			{op: "DeleteComponent", in: object{"componentBuildVersionArn": boxed}, err: "ResourceDependencyException", says: container},
 			{op: "PutContainerRecipePolicy", in: object{"containerRecipeArn": container, "policy": sharing("GetContainerRecipe", container)}, want: object{"containerRecipeArn": container}},
 			{op: "GetContainerRecipePolicy", in: object{"containerRecipeArn": container}, want: object{"policy": matching(`(?s).*111122223333.*`)}},
 		}, append(tagging(container),
 			call{op: "DeleteContainerRecipe", in: object{"containerRecipeArn": container}, want: object{"containerRecipeArn": container}},
 			call{op: "GetContainerRecipe", in: object{"containerRecipeArn": container}, err: notFound},
 			call{op: "DeleteContainerRecipe", in: object{"containerRecipeArn": container}, err: notFound},
-			call{op: "DeleteComponent", in: object{"componentBuildVersionArn": component}},
+			call{op: "DeleteComponent", in: object{"componentBuildVersionArn": boxed}},
 		)...)},
 	}
+}
+
+// part makes a component for recipes.
+func part(name string) call {
+	return call{op: "CreateComponent", in: object{"name": name, "semanticVersion": "1.0.0", "platform": "Linux", "data": document}, want: object{"componentBuildVersionArn": own + "component/" + name + "/1.0.0/1"}}
+}
+
+// parts is a recipe's use of such a component. Recipes may do without, but older
+// clients do not know that.
+func parts(name string) list {
+	return list{object{"componentArn": own + "component/" + name + "/1.0.0/1"}}
 }

@@ -21,6 +21,9 @@ async function make({ operation, input, pages }) {
     await wait({ client, maxWaitTime: 60, minDelay: 1, maxDelay: 2 }, input);
     return { output: {} };
   }
+  if (operation.startsWith("knows:")) {
+    return sdk[operation.slice("knows:".length) + "Command"] ? {} : { lacks: "no command for it" };
+  }
   const Command = sdk[operation + "Command"];
   if (!Command) return { lacks: "no command " + operation };
   const lacking = unknownMember(operation, input);
