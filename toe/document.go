@@ -19,6 +19,17 @@ type Problem = problem.Problem
 // text. It is an error; use Err to get a nil error for none.
 type Problems = problem.Problems
 
+// Severity says how bad a Problem is: SeverityError, SeverityWarning or
+// SeverityNote.
+type Severity = problem.Severity
+
+// The severities. Only errors make a document invalid.
+const (
+	SeverityError   = problem.Error
+	SeverityWarning = problem.Warning
+	SeverityNote    = problem.Note
+)
+
 // Document is a component document that was read.
 type Document struct {
 	Name           string
@@ -58,6 +69,8 @@ type Phase struct {
 	Steps          []Step
 	DisableLogging bool
 	Line           int
+
+	nameNode *source.Node // nil if it has none
 }
 
 // Values of a step's OnFailure.

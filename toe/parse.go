@@ -42,6 +42,21 @@ func Validate(name string, data []byte, o CheckOptions) Problems {
 	return problems
 }
 
+// Examine finds everything that can be said about a document without running
+// it: what Validate finds, its warnings, and those of Lint. They differ by
+// their severity and are in the order of the text.
+func Examine(name string, data []byte, o CheckOptions) Problems {
+	d, problems := parse(name, data)
+	if d == nil {
+		return problems
+	}
+	problems = append(problems, d.Check(o)...)
+	problems = append(problems, d.warnings...)
+	problems = append(problems, d.Lint()...)
+	problems.Sort()
+	return problems
+}
+
 // parse gives a document as far as it could be read, also with problems.
 func parse(name string, data []byte) (*Document, Problems) {
 	root, problems := source.Parse(data)
@@ -89,8 +104,13 @@ func (p *parser) problem(n *source.Node, rule, format string, args ...any) {
 }
 
 func (p *parser) warn(n *source.Node, rule, format string, args ...any) {
+	p.warning(n.Problem(rule, fmt.Sprintf(format, args...)))
+}
+
+func (p *parser) warning(pr problem.Problem) {
 	if len(p.doc.warnings) < maxProblems {
-		p.doc.warnings = append(p.doc.warnings, n.Problem(rule, fmt.Sprintf(format, args...)))
+		pr.Severity = problem.Warning
+		p.doc.warnings = append(p.doc.warnings, pr)
 	}
 }
 
@@ -160,7 +180,7 @@ func (p *parser) phases(n *source.Node) {
 
 func (p *parser) phase(n *source.Node, seen map[string]int) {
 	p.keys(n, "a phase", "name", "steps", "disableLogging")
-	ph := Phase{Line: n.Line, DisableLogging: p.boolean(n.Get("disableLogging"), "disableLogging")}
+	ph := Phase{Line: n.Line, DisableLogging: p.boolean(n.Get("disableLogging"), "disableLogging"), nameNode: n.Get("name")}
 	ph.Name = p.uniqueName(n, "phase", "", seen)
 	steps := n.Get("steps")
 	switch {

@@ -102,9 +102,7 @@ func (p *parser) loopReferences(s *Step, at site) {
 func (p *parser) checkText(n *source.Node, text string, at site) {
 	parsed, foreign := reference.Parse(text)
 	for _, f := range foreign {
-		if len(p.doc.warnings) < maxProblems {
-			p.doc.warnings = append(p.doc.warnings, n.ProblemAt(f.Offset, "foreign-braces", fmt.Sprintf("'%s' is not a reference of this language and stays as it is.", shorten(f.Text))))
-		}
+		p.warning(n.ProblemAt(f.Offset, "foreign-braces", fmt.Sprintf("'%s' is not a reference of this language and stays as it is.", shorten(f.Text))))
 	}
 	for _, r := range parsed.Refs() {
 		if len(p.problems) >= maxProblems {

@@ -6,6 +6,34 @@ import (
 	"strings"
 )
 
+// Severity says how bad a problem is.
+type Severity int
+
+// The severities. An Error makes a document invalid; a Warning is most probably
+// a mistake, and a Note is worth a look, in a document that can be run.
+const (
+	Error Severity = iota
+	Warning
+	Note
+)
+
+// String gives "error", "warning" or "note", the words of SARIF's levels.
+func (s Severity) String() string { return [...]string{"error", "warning", "note"}[s] }
+
+// MarshalText gives what String does, for JSON.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for _, known := range []Severity{Error, Warning, Note} {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("the severity %q is not one of error, warning, note", text)
+}
+
 // Problem is one thing that is wrong with a document.
 type Problem struct {
 	Document   string `json:"document,omitempty"`   // the name given to the parser, such as a path
@@ -15,11 +43,22 @@ type Problem struct {
 	Message    string `json:"message"`              // one sentence without the place
 	Suggestion string `json:"suggestion,omitempty"` // what was probably meant: "ExecuteBash"
 	Rule       string `json:"rule"`                 // a stable identifier, such as "unknown-action"
+
+	Severity Severity `json:"severity"`
 }
 
 // String gives "document:line:column: message", with a suggestion if there is
 // one, and without the parts that are unknown.
 func (p Problem) String() string {
+	place := p.Place()
+	if place != "" {
+		place += " "
+	}
+	return place + p.Text()
+}
+
+// Place gives "document:line:column:" without the parts that are unknown.
+func (p Problem) Place() string {
 	var b strings.Builder
 	if p.Document != "" {
 		b.WriteString(p.Document)
@@ -31,10 +70,6 @@ func (p Problem) String() string {
 			fmt.Fprintf(&b, "%d:", p.Column)
 		}
 	}
-	if b.Len() > 0 {
-		b.WriteByte(' ')
-	}
-	b.WriteString(p.Text())
 	return b.String()
 }
 
@@ -57,6 +92,17 @@ func (ps Problems) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Of gives the problems of one severity.
+func (ps Problems) Of(s Severity) Problems {
+	var some Problems
+	for _, p := range ps {
+		if p.Severity == s {
+			some = append(some, p)
+		}
+	}
+	return some
 }
 
 // Err gives ps as an error, and nil when there is no problem. (A nil Problems
