@@ -4,6 +4,7 @@ package cli_test
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -15,15 +16,21 @@ import (
 	"github.com/goldsmith-build/goldsmith/toe/cli"
 )
 
+var update = flag.Bool("update", false, "write what was printed into the scripts")
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"toe": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"toe": func() {
+			cli.Version = "1.2.3"
+			os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
 	})
 }
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
+		UpdateScripts:       *update,
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -75,8 +75,14 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.remote.cwStream, "cw-log-stream", "", "CloudWatch log stream for the console log")
 	flags.StringVar(&f.remote.cwRegion, "cw-log-region", "", "region of the CloudWatch log group")
 	flags.BoolVar(&f.remote.cwIgnoreFailures, "cw-ignore-failures", false, "do not fail if CloudWatch cannot be reached")
+	documentsAlias(flags)
+}
+
+// documentsAlias takes --document for --documents: the original's
+// documentation writes both.
+func documentsAlias(flags *pflag.FlagSet) {
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "document" { // the original's documentation writes both
+		if name == "document" {
 			name = "documents"
 		}
 		return pflag.NormalizedName(name)

@@ -2,108 +2,176 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/goldsmith-build/goldsmith/toe"
 	"github.com/goldsmith-build/goldsmith/toe/action"
 	"github.com/goldsmith-build/goldsmith/toe/awscloud"
+	"github.com/goldsmith-build/goldsmith/toe/problem"
 )
 
 type validateFlags struct {
-	documents, owner, blocked, platforms string
-	trace                                bool
+	documents, owner, blocked, platforms, format string
+	json, strict, trace                          bool
 }
+
+// anyPlatform asks that a document can run on one platform, whichever.
+const anyPlatform = "any"
+
+var platforms = []string{action.Linux, action.Windows, action.Darwin}
 
 func validateCommand() *cobra.Command {
 	f := &validateFlags{}
 	cmd := &cobra.Command{
-		Use:   "validate --documents LIST",
+		Use:   "validate (--documents LIST | FILE|FOLDER|URL…)",
 		Short: "Check documents without running them",
-		Long: "Checks documents and prints the verdict as JSON. Every problem of every document is\n" +
-			"printed to standard error as file:line:column. Needs no network and no credentials.",
-		Example: "  toe validate --documents nginx.yaml --os-platforms linux,darwin",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		Long: "Checks documents and finds every problem of every one, with its line and column.\n" +
+			"Needs no network and no credentials for local files. In a folder, the files\n" +
+			"*.yaml, *.yml and *.json that have schemaVersion or phases are documents.\n\n" +
+			"Without --format, standard output has the verdict as JSON and standard error the\n" +
+			"problems, as the original does it.\n\n" +
+			"Exit status: 0 valid, 1 not valid, 2 wrong use. Warnings count with --strict only.",
+		Example: "  toe validate components/ --os-platforms any\n" +
+			"  toe validate --documents nginx.yaml --os-platforms linux,darwin\n" +
+			"  toe validate components/*.yaml --format sarif > toe.sarif",
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.documents, "documents", "d", "", "comma-separated documents to check")
-	flags.StringVar(&f.platforms, "os-platforms", "", "comma-separated platforms to check for: linux, windows, darwin (default this one)")
+	flags.StringVar(&f.platforms, "os-platforms", "", "comma-separated platforms to check for: linux, windows, darwin (default this one), or any")
 	flags.StringVar(&f.blocked, "blocked-action-modules", "", "comma-separated actions that documents must not use")
 	flags.StringVar(&f.owner, "document-s3-bucket-owner", "", "account that must own the bucket of s3:// documents")
+	flags.StringVar(&f.format, "format", "", "what to print: text, json, sarif, junit (default the verdict)")
+	flags.BoolVar(&f.json, "json", false, "the same as --format json")
+	flags.BoolVar(&f.strict, "strict", false, "warnings make a document invalid, too")
 	flags.BoolVarP(&f.trace, "trace", "t", false, "accepted for compatibility")
+	documentsAlias(flags)
 	return cmd
 }
 
-// verdict is what validate prints.
-type verdict struct {
-	ValidationStatus string `json:"validationStatus"`
-	Message          string `json:"message"`
+// checked is a document that was looked at.
+type checked struct {
+	path     string
+	problems toe.Problems
 }
 
-func (f *validateFlags) run(cmd *cobra.Command) error {
-	if !cmd.Flags().Changed("documents") {
-		return &usageError{fmt.Errorf("--documents is required")}
+func (f *validateFlags) run(cmd *cobra.Command, args []string) error {
+	if !cmd.Flags().Changed("documents") && len(args) == 0 {
+		return &usageError{fmt.Errorf("--documents is required, or files as arguments")}
 	}
-	platforms := splitList(f.platforms)
-	for _, p := range platforms {
-		if !slices.Contains([]string{action.Linux, action.Windows, action.Darwin}, p) {
-			return &usageError{fmt.Errorf("the platform %q is not one of linux, windows, darwin", p)}
-		}
+	o, err := f.options()
+	if err != nil {
+		return &usageError{err}
 	}
-	if len(platforms) == 0 {
-		platforms = []string{""}
+	locations, err := findDocuments(append(splitList(f.documents), args...))
+	if err != nil {
+		return &usageError{err}
 	}
-	blocked := splitList(f.blocked)
-	for _, name := range blocked {
-		if !slices.Contains(toe.Actions(), name) {
-			return &usageError{fmt.Errorf("the blocked action %q does not exist", name)}
-		}
+	all := make([]checked, len(locations))
+	for i, path := range locations {
+		all[i] = checked{path, f.validate(cmd.Context(), path, o)}
 	}
-	var all toe.Problems
-	for _, path := range splitList(f.documents) {
-		all = append(all, f.validate(cmd.Context(), path, platforms, blocked)...)
+	r := newReport(all, f.strict)
+	if err := f.print(cmd, r); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
 	}
-	for _, p := range all {
-		fmt.Fprintln(cmd.ErrOrStderr(), p)
-	}
-	v := verdict{"success", "Validation successful."}
-	if len(all) > 0 {
-		v = verdict{"failed", all[0].Text()}
-	}
-	if err := printVerdict(cmd.OutOrStdout(), v); err != nil {
-		return err
-	}
-	if len(all) > 0 {
+	if r.failed() {
 		return &exitError{toe.ExitFailed}
 	}
 	return nil
 }
 
-func printVerdict(w io.Writer, v verdict) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "    ")
-	out.SetEscapeHTML(false)
-	return out.Encode(v)
+func (f *validateFlags) print(cmd *cobra.Command, report *report) error {
+	out := cmd.OutOrStdout()
+	switch f.format {
+	case "text":
+		return report.text(out)
+	case "json":
+		return report.json(out)
+	case "sarif":
+		return report.sarif(out)
+	case "junit":
+		return report.junit(out)
+	}
+	for _, p := range report.Problems {
+		fmt.Fprintln(cmd.ErrOrStderr(), problemLine(p))
+	}
+	return writeJSON(out, report.verdict)
+}
+
+// options reads and checks the flags.
+func (f *validateFlags) options() (o validateOptions, err error) {
+	if f.json {
+		if f.format != "" && f.format != "json" {
+			return o, fmt.Errorf("--json and --format %s exclude each other", f.format)
+		}
+		f.format = "json"
+	}
+	if formats := []string{"", "text", "json", "sarif", "junit"}; !slices.Contains(formats, f.format) {
+		return o, unknownWord("the format", f.format, formats[1:])
+	}
+	o.platforms = splitList(f.platforms)
+	for _, p := range o.platforms {
+		if p != anyPlatform && !slices.Contains(platforms, p) {
+			return o, unknownWord("the platform", p, append(slices.Clone(platforms), anyPlatform))
+		}
+	}
+	switch {
+	case slices.Contains(o.platforms, anyPlatform) && len(o.platforms) > 1:
+		return o, fmt.Errorf("--os-platforms any stands alone")
+	case slices.Contains(o.platforms, anyPlatform):
+		o.any, o.platforms = true, platforms
+	case len(o.platforms) == 0:
+		o.platforms = []string{""}
+	}
+	o.blocked = splitList(f.blocked)
+	for _, name := range o.blocked {
+		if !slices.Contains(toe.Actions(), name) {
+			return o, fmt.Errorf("the blocked action %q does not exist%s", name, didYouMean(name, toe.Actions()))
+		}
+	}
+	return o, nil
+}
+
+type validateOptions struct {
+	platforms, blocked []string
+	any                bool // one of the platforms is enough
+}
+
+func unknownWord(what, word string, known []string) error {
+	return fmt.Errorf("%s %q is not one of %s%s", what, word, strings.Join(known, ", "), didYouMean(word, known))
+}
+
+func didYouMean(word string, known []string) string {
+	if near := problem.Nearest(word, known); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }
 
 // validate gives the problems of one document on several platforms, each
-// problem once.
-func (f *validateFlags) validate(ctx context.Context, path string, platforms, blocked []string) toe.Problems {
+// problem once; or on the platform where it has the fewest errors.
+func (f *validateFlags) validate(ctx context.Context, path string, o validateOptions) toe.Problems {
 	data, err := toe.Fetch(ctx, awscloud.New(), path, f.owner)
 	if err != nil {
 		return toe.Problems{{Document: path, Rule: "unreadable", Message: err.Error()}}
 	}
 	var problems toe.Problems
-	for _, platform := range platforms {
-		for _, p := range toe.Validate(path, data, toe.CheckOptions{Platform: platform, BlockedActions: blocked}) {
-			if !slices.Contains(problems, p) {
-				problems = append(problems, p)
+	for i, platform := range o.platforms {
+		found := toe.Examine(path, data, toe.CheckOptions{Platform: platform, BlockedActions: o.blocked})
+		switch {
+		case !o.any:
+			for _, p := range found {
+				if !slices.Contains(problems, p) {
+					problems = append(problems, p)
+				}
 			}
+		case i == 0 || len(found.Of(toe.SeverityError)) < len(problems.Of(toe.SeverityError)):
+			problems = found
 		}
 	}
 	problems.Sort()

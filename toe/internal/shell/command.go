@@ -56,7 +56,9 @@ func matters(c *syntax.CallExpr, redirects []*syntax.Redirect) bool {
 	name, args := commandName(c)
 	switch name {
 	case "rm":
-		return !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.Contains(a, "f") })
+		return !slices.ContainsFunc(args, func(a string) bool {
+			return strings.HasPrefix(a, "-") && !strings.HasPrefix(a, "--") && strings.Contains(a, "f")
+		})
 	case "systemctl":
 		return len(args) == 0 || !strings.HasPrefix(args[0], "is-") && args[0] != "status"
 	case "cat", "tee":
