@@ -7,8 +7,8 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/toe/internal/reference"
 	"github.com/goldsmith-build/goldsmith/toe/internal/shell"
-	"github.com/goldsmith-build/goldsmith/toe/internal/source"
 	"github.com/goldsmith-build/goldsmith/toe/problem"
+	"github.com/goldsmith-build/goldsmith/toe/source"
 )
 
 // servicePhases are the phases that Image Builder runs. To the executor any
