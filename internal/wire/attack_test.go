@@ -310,7 +310,7 @@ func do(t testing.TB, p shape.Protocol, service string) *http.Request {
 
 type brokenKeys struct{}
 
-func (brokenKeys) Lookup(context.Context, string) (identity.Key, bool, error) {
+func (brokenKeys) Lookup(context.Context, string, string) (identity.Key, bool, error) {
 	return identity.Key{}, false, errors.New("the key store is gone")
 }
 

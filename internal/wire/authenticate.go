@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"net"
+	"net/http"
 
 	"github.com/goldsmith-build/goldsmith/internal/identity"
 )
@@ -28,12 +30,15 @@ func (h *Handler) authenticate(x *exchange) (identity.Caller, []byte, error) {
 	if !regionName.MatchString(c.region) {
 		return none, nil, refuse(mismatch, "Credential should be scoped to a valid region.")
 	}
-	key, ok, err := h.keys.Lookup(x.r.Context(), c.accessKeyID)
+	key, ok, err := h.keys.Lookup(x.r.Context(), c.accessKeyID, c.token)
 	if err != nil {
 		return none, nil, fmt.Errorf("looking up the access key: %w", err)
 	}
 	if !ok || subtle.ConstantTimeCompare([]byte(c.token), []byte(key.SessionToken)) != 1 {
 		return none, nil, refuse(unknownKey, "The security token included in the request is invalid.")
+	}
+	if !key.Expires.IsZero() && !h.clock().Before(key.Expires) {
+		return none, nil, refuse(expiredToken, "The security token included in the request is expired")
 	}
 	body, err := readBody(x.w, x.r)
 	if err != nil {
@@ -43,7 +48,7 @@ func (h *Handler) authenticate(x *exchange) (identity.Caller, []byte, error) {
 	bodyHash := hex.EncodeToString(sum[:])
 	// A wrong hash in the header would make a signature over it meaningless.
 	stated := x.r.Header.Get("X-Amz-Content-Sha256")
-	want := signature(key.SecretAccessKey, c, canonicalRequest(x.r, c.query, c.signedHeaders, bodyHash))
+	want := signature(string(key.SecretAccessKey), c, canonicalRequest(x.r, c.query, c.signedHeaders, bodyHash))
 	if subtle.ConstantTimeCompare([]byte(want), []byte(c.signature)) != 1 || stated != "" && stated != bodyHash {
 		return none, nil, refuse(mismatch, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
@@ -54,6 +59,20 @@ func (h *Handler) authenticate(x *exchange) (identity.Caller, []byte, error) {
 		AccessKeyID: key.AccessKeyID,
 		ARN:         key.ARN,
 		UserID:      key.UserID,
+		Principal:   key.Principal,
 		RequestID:   x.event.RequestID,
+		SourceIP:    sourceIP(x.r),
+		UserAgent:   x.r.UserAgent(),
+		Encrypted:   x.r.TLS != nil,
 	}, body, nil
+}
+
+// sourceIP is the address at the other end of the connection. What a proxy or a
+// client says in a header does not count: anyone can say it.
+func sourceIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
 }

@@ -216,6 +216,7 @@ const (
 	unknownKey
 	mismatch
 	expired
+	expiredToken
 )
 
 // authError is a request refused by its signature; the protocol chooses the

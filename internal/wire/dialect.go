@@ -16,7 +16,7 @@ import (
 // the wire's own errors, and the shape of an error.
 type dialect struct {
 	contentType string
-	auth        [5]string // error codes by reason
+	auth        [6]string // error codes by reason
 	noService   string
 	noOperation string
 	noMethod    string
@@ -35,6 +35,8 @@ var jsonErrors = dialect{
 		unknownKey: "UnrecognizedClientException",
 		mismatch:   "InvalidSignatureException",
 		expired:    "InvalidSignatureException",
+
+		expiredToken: "ExpiredTokenException",
 	},
 	noService:   "UnknownServiceException",
 	noOperation: "UnknownOperationException",
@@ -54,6 +56,8 @@ var formErrors = dialect{
 		unknownKey: "InvalidClientTokenId",
 		mismatch:   "SignatureDoesNotMatch",
 		expired:    "SignatureDoesNotMatch",
+
+		expiredToken: "ExpiredToken",
 	},
 	noService:   "UnknownService",
 	noOperation: "InvalidAction",
@@ -74,7 +78,7 @@ func makeDialects() map[shape.Protocol]*dialect {
 	query.writeError = queryError
 	ec2.writeError = ec2Error
 	ec2.internal = "InternalError"
-	ec2.auth = [...]string{missing: "AuthFailure", incomplete: "IncompleteSignature", unknownKey: "AuthFailure", mismatch: "AuthFailure", expired: "RequestExpired"}
+	ec2.auth = [...]string{missing: "AuthFailure", incomplete: "IncompleteSignature", unknownKey: "AuthFailure", mismatch: "AuthFailure", expired: "RequestExpired", expiredToken: "RequestExpired"}
 	return map[shape.Protocol]*dialect{shape.RestJSON: &rest, shape.JSON: &rpc, shape.Query: &query, shape.EC2: &ec2}
 }
 
@@ -87,6 +91,8 @@ var statuses = map[string]int{
 	"InvalidClientTokenId":                403,
 	"InvalidSignatureException":           403,
 	"SignatureDoesNotMatch":               403,
+	"ExpiredTokenException":               403,
+	"ExpiredToken":                        403,
 	"AuthFailure":                         401,
 	"AccessDeniedException":               403,
 	"AccessDenied":                        403,

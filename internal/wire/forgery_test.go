@@ -180,3 +180,29 @@ func TestSessionTokens(t *testing.T) {
 		}
 	}
 }
+
+// A session that has ended is told apart from one that never was, in each
+// protocol's words.
+func TestExpiredSessions(t *testing.T) {
+	t.Parallel()
+	key := wiretest.Key
+	key.SessionToken, key.Expires = "right", noon
+	for service, want := range map[string]string{"imagebuilder": "ExpiredTokenException", "sts": "ExpiredToken", "ec2": "RequestExpired"} {
+		for after, code := range map[time.Duration]string{-time.Second: "", 0: want, time.Second: want} {
+			method, url, body := "POST", "http://127.0.0.1/", []byte("Action=X")
+			if service == "imagebuilder" {
+				url, body = url+"ListImages", []byte("{}")
+			}
+			r, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := noon.Add(after)
+			wiretest.Sign(t, r, body, key, service, "us-east-1", now)
+			a := ask(t, handler(t, wire.Config{Keys: wiretest.Keys{key.AccessKeyID: key}, Clock: at(now)}), sent(t, r))
+			if code == "" && a.Status == 403 || code != "" && a.Code != code {
+				t.Errorf("%s %v after its end: %d %s, want %s", service, after, a.Status, a.Code, code)
+			}
+		}
+	}
+}

@@ -139,13 +139,14 @@ func TestHandlersThatCannotBe(t *testing.T) {
 		config   wire.Config
 		services []*shape.Service
 	}{
-		"without keys":             {wire.Config{}, nil},
-		"two of a name":            {wire.Config{Keys: wiretest.Known()}, []*shape.Service{good(), good()}},
-		"nameless":                 {wire.Config{Keys: wiretest.Known()}, []*shape.Service{{Protocol: shape.JSON}}},
-		"unknown protocol":         {wire.Config{Keys: wiretest.Known()}, []*shape.Service{{Name: "x", Protocol: "smoke"}}},
-		"operation twice":          {wire.Config{Keys: wiretest.Known()}, []*shape.Service{twice}},
-		"two on a route":           {wire.Config{Keys: wiretest.Known()}, []*shape.Service{clash}},
-		"a label without a member": {wire.Config{Keys: wiretest.Known()}, []*shape.Service{label}},
+		"without keys":             {wire.Config{Gate: wiretest.Open{}}, nil},
+		"without a gate":           {wire.Config{Keys: wiretest.Known()}, nil},
+		"two of a name":            {wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}}, []*shape.Service{good(), good()}},
+		"nameless":                 {wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}}, []*shape.Service{{Protocol: shape.JSON}}},
+		"unknown protocol":         {wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}}, []*shape.Service{{Name: "x", Protocol: "smoke"}}},
+		"operation twice":          {wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}}, []*shape.Service{twice}},
+		"two on a route":           {wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}}, []*shape.Service{clash}},
+		"a label without a member": {wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}}, []*shape.Service{label}},
 	} {
 		if _, err := wire.New(c.config, c.services...); err == nil {
 			t.Errorf("%s: no error", name)

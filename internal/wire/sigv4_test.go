@@ -226,7 +226,7 @@ func presigned(t *testing.T, signer *v4.Signer, r *http.Request, body []byte, ke
 			r.Header.Del(name)
 		}
 	}
-	credentials := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken}
+	credentials := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: string(key.SecretAccessKey), SessionToken: key.SessionToken}
 	uri, header, err := signer.PresignHTTP(t.Context(), credentials, r, wiretest.Hash(body), service, "us-east-1", now)
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,18 @@ import (
 // Config is what a Handler needs beside its services.
 type Config struct {
 	Keys    identity.Keys
+	Gate    Gate
 	Clock   func() time.Time             // nil: time.Now
 	Logger  *slog.Logger                 // nil: slog.Default()
 	Observe func(context.Context, Event) // called once per request, after its answer; nil: not
+}
+
+// Gate decides whether a caller may do what it asks.
+type Gate interface {
+	// Authorize is asked about every request between its check against the model
+	// and its operation. The caller is in the context. in is the operation's
+	// input. A request that it gives an error for is refused with that error.
+	Authorize(ctx context.Context, s *shape.Service, op *shape.Operation, in any) error
 }
 
 // Event is what one request came to.
@@ -58,6 +67,7 @@ func LogTo(logger *slog.Logger) func(context.Context, Event) {
 // Handler serves AWS services. It is safe for concurrent use.
 type Handler struct {
 	keys     identity.Keys
+	gate     Gate
 	clock    func() time.Time
 	log      *slog.Logger
 	observe  func(context.Context, Event)
@@ -71,8 +81,11 @@ func New(c Config, services ...*shape.Service) (*Handler, error) {
 	if c.Keys == nil {
 		return nil, errors.New("wire: no access keys given")
 	}
+	if c.Gate == nil {
+		return nil, errors.New("wire: nothing given that says who may do what")
+	}
 	h := &Handler{
-		keys: c.Keys, clock: c.Clock, log: c.Logger, observe: c.Observe,
+		keys: c.Keys, gate: c.Gate, clock: c.Clock, log: c.Logger, observe: c.Observe,
 		services: map[string]*endpoint{}, bodyTime: defaultBodyTime,
 	}
 	if h.clock == nil {
@@ -161,5 +174,9 @@ func (h *Handler) answer(x *exchange) (any, error) {
 			return nil, x.dialect.violation(x.service, err)
 		}
 	}
-	return op.Call(identity.With(x.r.Context(), caller), in)
+	ctx := identity.With(x.r.Context(), caller)
+	if err := h.gate.Authorize(ctx, x.service, op, in); err != nil {
+		return nil, err
+	}
+	return op.Call(ctx, in)
 }

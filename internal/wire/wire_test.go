@@ -30,6 +30,9 @@ func handler(t testing.TB, c wire.Config, services ...*shape.Service) *wire.Hand
 	if c.Keys == nil {
 		c.Keys = wiretest.Known()
 	}
+	if c.Gate == nil {
+		c.Gate = wiretest.Open{}
+	}
 	if c.Logger == nil {
 		c.Logger = quiet
 	}

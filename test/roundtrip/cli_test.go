@@ -71,7 +71,7 @@ func TestTheCLIShowsAnswersAndErrors(t *testing.T) {
 	if _, err := os.Stat(name); err != nil {
 		t.Skipf("no AWS CLI beside the Python: %v", err)
 	}
-	h, err := wire.New(wire.Config{Keys: wiretest.Known(), Logger: slog.New(slog.DiscardHandler)},
+	h, err := wire.New(wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}, Logger: slog.New(slog.DiscardHandler)},
 		imagebuilder.Serve(builder{}), ec2.Serve(cloud{}), sts.Serve(tokens{}))
 	if err != nil {
 		t.Fatal(err)

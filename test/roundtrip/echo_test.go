@@ -98,7 +98,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func start(t *testing.T, constraints bool) (url, control string) {
 	t.Helper()
 	e := &echo{}
-	h, err := wire.New(wire.Config{Keys: wiretest.Known(), Logger: slog.New(slog.DiscardHandler)}, e.describe(constraints)...)
+	h, err := wire.New(wire.Config{Keys: wiretest.Known(), Gate: wiretest.Open{}, Logger: slog.New(slog.DiscardHandler)}, e.describe(constraints)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func environment(t *testing.T, url string) []string {
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
 	return append(inherited,
 		"AWS_ACCESS_KEY_ID="+wiretest.Key.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY="+wiretest.Key.SecretAccessKey,
+		"AWS_SECRET_ACCESS_KEY="+string(wiretest.Key.SecretAccessKey),
 		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_MAX_ATTEMPTS=1", "AWS_ENDPOINT_URL="+url, "AWS_PAGER=", "PYTHONDONTWRITEBYTECODE=1", "HOME="+t.TempDir(),

@@ -13,6 +13,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/goldsmith-build/goldsmith/internal/identity"
+	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 )
 
 // Key is an access key of account 123456789012, for tests only.
@@ -31,15 +32,21 @@ type Keys map[string]identity.Key
 func Known() Keys { return Keys{Key.AccessKeyID: Key} }
 
 // Lookup finds a key.
-func (k Keys) Lookup(_ context.Context, id string) (identity.Key, bool, error) {
+func (k Keys) Lookup(_ context.Context, id, _ string) (identity.Key, bool, error) {
 	key, ok := k[id]
 	return key, ok, nil
 }
 
+// Open lets every request through to its operation.
+type Open struct{}
+
+// Authorize allows.
+func (Open) Authorize(context.Context, *shape.Service, *shape.Operation, any) error { return nil }
+
 // Sign signs r, whose body is body, as an AWS client does.
 func Sign(t testing.TB, r *http.Request, body []byte, key identity.Key, service, region string, at time.Time) {
 	t.Helper()
-	credentials := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken}
+	credentials := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: string(key.SecretAccessKey), SessionToken: key.SessionToken}
 	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, Hash(body), service, region, at); err != nil {
 		t.Fatalf("signing: %v", err)
 	}
