@@ -1,6 +1,10 @@
 package access
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Administrator allows everything.
 var Administrator = amazonPolicies["arn:aws:iam::aws:policy/AdministratorAccess"]
@@ -14,6 +18,15 @@ var amazonPolicies = map[string]*Policy{
 		"ec2:DescribeInstanceTypeOfferings", "ec2:DescribeLaunchTemplates", "sns:ListTopics", "iam:GetRole", "iam:GetInstanceProfile", "iam:ListRoles", "iam:ListInstanceProfiles", "s3:ListAllMyBuckets"]`),
 	"arn:aws:iam::aws:policy/AWSImageBuilderReadOnlyAccess": amazonPolicy(`["imagebuilder:Get*", "imagebuilder:List*", "iam:GetRole"]`),
 }
+
+// AmazonPolicy finds a managed policy of Amazon.
+func AmazonPolicy(arn string) (*Policy, bool) {
+	p, ok := amazonPolicies[arn]
+	return p, ok
+}
+
+// AmazonPolicies gives the ARNs of those that there are.
+func AmazonPolicies() []string { return slices.Sorted(maps.Keys(amazonPolicies)) }
 
 func amazonPolicy(actions string) *Policy {
 	p, err := Parse(IdentityBased, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": %s, "Resource": "*"}}`, actions))

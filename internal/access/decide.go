@@ -27,9 +27,9 @@ type Origin string
 
 // The sorts of policy.
 const (
-	Identity  Origin = "identity-based"
-	Resource  Origin = "resource-based"
-	InSession Origin = "session"
+	ByIdentity Origin = "identity-based"
+	ByResource Origin = "resource-based"
+	BySession  Origin = "session"
 )
 
 // Decide evaluates all the policies that concern a request, by IAM's rules
@@ -50,17 +50,17 @@ func Decide(r Request) Decision {
 	if p.unlimited {
 		identity.allowed = true
 	} else if identity = askAll(p.Policies, r); identity.denied {
-		return Decision{Explicit: true, By: Identity}
+		return Decision{Explicit: true, By: ByIdentity}
 	}
 	if r.Policy != nil {
 		if resource = r.Policy.ask(p, r.Action, r.Resource, r.Context); resource.denied {
-			return Decision{Explicit: true, By: Resource}
+			return Decision{Explicit: true, By: ByResource}
 		}
 	}
 	session.allowed = true
 	if p.Session != nil && p.Session.Limited {
 		if session = askAll(p.Session.Policies, r); session.denied {
-			return Decision{Explicit: true, By: InSession}
+			return Decision{Explicit: true, By: BySession}
 		}
 	}
 	owner := ownerOf(r.Resource)
@@ -68,15 +68,15 @@ func Decide(r Request) Decision {
 	switch {
 	case (foreign || r.Role) && !resource.allowed:
 		if foreign && !identity.allowed && !r.Role {
-			return Decision{By: Identity}
+			return Decision{By: ByIdentity}
 		}
-		return Decision{By: Resource}
+		return Decision{By: ByResource}
 	case !foreign && resource.through == theSession:
-		return Decision{Allowed: true, By: Resource}
+		return Decision{Allowed: true, By: ByResource}
 	case !identity.allowed && (foreign || resource.through != thePrincipal):
-		return Decision{By: Identity}
+		return Decision{By: ByIdentity}
 	case !session.allowed:
-		return Decision{By: InSession}
+		return Decision{By: BySession}
 	}
 	return Decision{Allowed: true}
 }
@@ -108,8 +108,15 @@ func Denial(r Request, d Decision) string {
 		return fmt.Sprintf("%s because no %s policy allows the %s action", who, d.By, r.Action)
 	}
 	article := "a"
-	if d.By == Identity {
+	if d.By == ByIdentity {
 		article = "an"
 	}
 	return fmt.Sprintf("%s with an explicit deny in %s %s policy", who, article, d.By)
+}
+
+// Resource is what a request names, as the service that has it knows it.
+type Resource struct {
+	ARN    string // of the one that the request names or selects
+	Tags   map[string]string
+	Policy *Policy // resource-based, nil if there is none
 }

@@ -47,9 +47,9 @@ func TestWhoDecides(t *testing.T) {
 	managed := "arn:aws:imagebuilder:us-east-1:aws:component/update-linux/1.0.0/1"
 	var (
 		yes        = access.Decision{Allowed: true}
-		byResource = access.Decision{Allowed: true, By: access.Resource}
-		noIdentity = access.Decision{By: access.Identity}
-		noResource = access.Decision{By: access.Resource}
+		byResource = access.Decision{Allowed: true, By: access.ByResource}
+		noIdentity = access.Decision{By: access.ByIdentity}
+		noResource = access.Decision{By: access.ByResource}
 	)
 	for name, c := range map[string]struct {
 		who      *access.Principal
@@ -59,10 +59,10 @@ func TestWhoDecides(t *testing.T) {
 	}{
 		"own, allowed":                        {user(any), web, nil, yes},
 		"own, not allowed":                    {user(none), web, nil, noIdentity},
-		"own, denied":                         {user(any, deny), web, nil, access.Decision{Explicit: true, By: access.Identity}},
+		"own, denied":                         {user(any, deny), web, nil, access.Decision{Explicit: true, By: access.ByIdentity}},
 		"own, by its policy alone":            {user(none), web, share("Allow", `{"AWS": "arn:aws:iam::111111111111:user/ci"}`), yes},
 		"own, by its account only":            {user(none), web, share("Allow", `{"AWS": "111111111111"}`), noIdentity},
-		"own, denied by its policy":           {user(any), web, share("Deny", `"*"`), access.Decision{Explicit: true, By: access.Resource}},
+		"own, denied by its policy":           {user(any), web, share("Deny", `"*"`), access.Decision{Explicit: true, By: access.ByResource}},
 		"own, another user's":                 {user(none), web, share("Allow", `{"AWS": "arn:aws:iam::111111111111:user/other"}`), noIdentity},
 		"foreign, no policy":                  {user(any), his, nil, noResource},
 		"foreign, shared with the account":    {user(any), his, share("Allow", `{"AWS": "arn:aws:iam::111111111111:root"}`), yes},
@@ -71,15 +71,15 @@ func TestWhoDecides(t *testing.T) {
 		"foreign, shared with another":        {user(any), his, share("Allow", `{"AWS": "333333333333"}`), noResource},
 		"foreign, shared, not allowed itself": {user(none), his, share("Allow", `"*"`), noIdentity},
 		"foreign, neither":                    {user(none), his, nil, noIdentity},
-		"foreign, denied to all but one":      {user(any), his, parse(t, access.ResourceBased, `{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "NotPrincipal": {"AWS": "333333333333"}, "Action": "*", "Resource": "*"}]}`), access.Decision{Explicit: true, By: access.Resource}},
+		"foreign, denied to all but one":      {user(any), his, parse(t, access.ResourceBased, `{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "NotPrincipal": {"AWS": "333333333333"}, "Action": "*", "Resource": "*"}]}`), access.Decision{Explicit: true, By: access.ByResource}},
 		"Amazon's":                            {user(any), managed, nil, yes},
 		"Amazon's, not allowed":               {user(none), managed, nil, noIdentity},
 		"session":                             {session(t, d), his, nil, yes},
-		"session, limited":                    {session(t, d, none), his, nil, access.Decision{By: access.InSession}},
-		"session, limit denies":               {session(t, d, any, deny), his, nil, access.Decision{Explicit: true, By: access.InSession}},
-		"session, limited, role is named":     {session(t, d, none), his, share("Allow", `{"AWS": "arn:aws:iam::222222222222:role/ops/deploy"}`), access.Decision{By: access.InSession}},
+		"session, limited":                    {session(t, d, none), his, nil, access.Decision{By: access.BySession}},
+		"session, limit denies":               {session(t, d, any, deny), his, nil, access.Decision{Explicit: true, By: access.BySession}},
+		"session, limited, role is named":     {session(t, d, none), his, share("Allow", `{"AWS": "arn:aws:iam::222222222222:role/ops/deploy"}`), access.Decision{By: access.BySession}},
 		"session, limited, itself named":      {session(t, d, none), his, share("Allow", `{"AWS": "`+assumed+`"}`), byResource},
-		"session, another one named":          {session(t, d, none), his, share("Allow", `{"AWS": "`+assumed+`2"}`), access.Decision{By: access.InSession}},
+		"session, another one named":          {session(t, d, none), his, share("Allow", `{"AWS": "`+assumed+`2"}`), access.Decision{By: access.BySession}},
 	} {
 		got := access.Decide(access.Request{Principal: c.who, Action: get, Resource: c.resource, Context: values(c.who, nil).Lookup, Policy: c.policy})
 		if got != c.want {
@@ -93,17 +93,17 @@ func TestDenials(t *testing.T) {
 	r := access.Request{Principal: user(), Action: "imagebuilder:GetComponent", Resource: web}
 	const who = "User: arn:aws:iam::111111111111:user/ci is not authorized to perform: imagebuilder:GetComponent"
 	for want, d := range map[string]access.Decision{
-		who + " on resource: " + web + " because no identity-based policy allows the imagebuilder:GetComponent action": {By: access.Identity},
-		who + " on resource: " + web + " because no resource-based policy allows the imagebuilder:GetComponent action": {By: access.Resource},
-		who + " on resource: " + web + " with an explicit deny in an identity-based policy":                            {By: access.Identity, Explicit: true},
-		who + " on resource: " + web + " with an explicit deny in a session policy":                                    {By: access.InSession, Explicit: true},
+		who + " on resource: " + web + " because no identity-based policy allows the imagebuilder:GetComponent action": {By: access.ByIdentity},
+		who + " on resource: " + web + " because no resource-based policy allows the imagebuilder:GetComponent action": {By: access.ByResource},
+		who + " on resource: " + web + " with an explicit deny in an identity-based policy":                            {By: access.ByIdentity, Explicit: true},
+		who + " on resource: " + web + " with an explicit deny in a session policy":                                    {By: access.BySession, Explicit: true},
 	} {
 		if got := access.Denial(r, d); got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 	}
 	r.Resource = "*"
-	if got, want := access.Denial(r, access.Decision{By: access.Identity}), who+" because no identity-based policy allows the imagebuilder:GetComponent action"; got != want {
+	if got, want := access.Denial(r, access.Decision{By: access.ByIdentity}), who+" because no identity-based policy allows the imagebuilder:GetComponent action"; got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -182,6 +181,3 @@ func (o Organization) place(places map[string]Place) error {
 	}
 	return walk(o.Root, o.ID+"/")
 }
-
-// ManagedARNs gives the ARNs of the managed policies, for messages.
-func (d *Directory) ManagedARNs() []string { return slices.Sorted(maps.Keys(d.managed)) }

@@ -175,7 +175,7 @@ func TestEvaluationAgreesWithTheOracle(t *testing.T) {
 		got := access.Decide(access.Request{Principal: p, Action: action, Resource: resource, Context: v.Lookup})
 		want := access.Decision{Allowed: allowed && !denied, Explicit: denied}
 		if !want.Allowed {
-			want.By = access.Identity
+			want.By = access.ByIdentity
 		}
 		if got != want {
 			t.Fatalf("%s on %s with %v: %+v, the oracle says %+v\n%s", action, resource, v, got, want, strings.Join(documents, "\n"))

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/server":       80,
 	"internal/console":      75,
 	"internal/wire":         70,
+	"internal/gate":         65,
 	"internal/imagebuilder": 60,
 	"internal/engine":       50,
 	"internal/schedule":     20,
@@ -38,6 +39,7 @@ var floors = map[string]int{
 	"internal/wire/shape":   12, // how generated code describes itself to the wire
 	"internal/datadir":      10,
 	"internal/config":       10,
+	"internal/access":       5,
 	"internal/fault":        0,
 	"internal/identity":     0,
 	"internal/version":      0,

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
+	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/goldsmith-build/goldsmith/internal/access"
 )
 
 // DefaultAccount is the account of a server without a configuration file.
@@ -24,6 +26,12 @@ type Config struct {
 	Builds   int       `yaml:"builds"`   // images worked on at once, default 2
 	Database string    `yaml:"database"` // postgres://USER@HOST/NAME; "": a SQLite file in the data folder
 	Quotas   Quotas    `yaml:"quotas"`
+
+	Organizations []Organization `yaml:"organizations"`
+
+	// Warnings are what is not wrong and still not well, for whoever starts the
+	// server.
+	Warnings []string `yaml:"-"`
 }
 
 // Quotas are the limits of an account in a region. What is left out, or zero,
@@ -43,20 +51,6 @@ type Quotas struct {
 	TargetAccounts               int `yaml:"targetAccounts"`               // of a distribution configuration; 50
 	LaunchTemplatesPerRegion     int `yaml:"launchTemplatesPerRegion"`     // of a distribution configuration; 5
 	SSMParametersPerRegion       int `yaml:"ssmParametersPerRegion"`       // of a distribution configuration; 10
-}
-
-// Account is an AWS account that the server knows.
-type Account struct {
-	ID   string `yaml:"id"` // 12 digits
-	Name string `yaml:"name"`
-	Keys []Key  `yaml:"keys"`
-}
-
-// Key is an access key of an account's administrator.
-type Key struct {
-	AccessKeyID     string `yaml:"accessKeyId"`
-	SecretAccessKey string `yaml:"secretAccessKey"`
-	User            string `yaml:"user"` // of the caller's ARN, default "admin"
 }
 
 // Default is the configuration without a file.
@@ -79,19 +73,18 @@ func Read(path string) (*Config, error) {
 	if err := dec.Decode(cfg); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("reading the configuration %s: %w", path, err)
 	}
-	if err := cfg.check(); err != nil {
+	if err := cfg.check(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("the configuration %s: %w", path, err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && cfg.hasSecrets() {
+		cfg.Warnings = append(cfg.Warnings, fmt.Sprintf("the configuration %s holds secret keys and has the mode %04o: others than its owner may read it (chmod 600)", path, info.Mode().Perm()))
 	}
 	return cfg, nil
 }
 
-var (
-	accountID   = regexp.MustCompile(`^[0-9]{12}$`)
-	accessKeyID = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
-)
-
-// check refuses what cannot be meant, naming the member.
-func (c *Config) check() error {
+// check refuses what cannot be meant, naming the member. Policies that are
+// files are read from dir.
+func (c *Config) check(dir string) error {
 	if len(c.Accounts) == 0 {
 		return errors.New("accounts: there must be at least one")
 	}
@@ -101,26 +94,22 @@ func (c *Config) check() error {
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		return errors.New("database: must be postgres://USER@HOST:PORT/NAME, or be left out for a SQLite file in the data folder")
 	}
-	ids, keys := map[string]bool{}, map[string]bool{}
-	for i, a := range c.Accounts {
-		if !accountID.MatchString(a.ID) {
-			return fmt.Errorf("accounts[%d].id: must be 12 digits in quotes, not %q", i, a.ID)
+	ids := map[string]bool{}
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		if err := a.check(dir); err != nil {
+			return fmt.Errorf("accounts[%d].%w", i, err)
 		}
 		if ids[a.ID] {
 			return fmt.Errorf("accounts[%d].id: %s is there twice", i, a.ID)
 		}
 		ids[a.ID] = true
-		for j, k := range a.Keys {
-			switch {
-			case !accessKeyID.MatchString(k.AccessKeyID):
-				return fmt.Errorf("accounts[%d].keys[%d].accessKeyId: must be 16 to 128 capital letters and digits", i, j)
-			case len(k.SecretAccessKey) < 16:
-				return fmt.Errorf("accounts[%d].keys[%d].secretAccessKey: must have at least 16 characters", i, j)
-			case keys[k.AccessKeyID]:
-				return fmt.Errorf("accounts[%d].keys[%d].accessKeyId: %s is there twice", i, j, k.AccessKeyID)
-			}
-			keys[k.AccessKeyID] = true
+	}
+	for i, o := range c.Organizations {
+		if err := o.check(); err != nil {
+			return fmt.Errorf("organizations[%d].%w", i, err)
 		}
 	}
-	return nil
+	_, err := c.Directory(access.AccessKey{})
+	return err
 }

@@ -140,3 +140,6 @@ func normalise(name string) string {
 		return r
 	}, name)
 }
+
+// ResourceName gives a name as the ARNs of resources have it.
+func ResourceName(name string) string { return normalise(name) }

@@ -2,45 +2,48 @@ package server
 
 import (
 	"context"
-	"fmt"
+	"sync/atomic"
 
+	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/identity"
 )
 
-// keyring holds the access keys of the data folder and the configuration.
-type keyring map[string]identity.Key
-
-// Lookup implements identity.Keys.
-func (k keyring) Lookup(_ context.Context, id string) (identity.Key, bool, error) {
-	key, ok := k[id]
-	return key, ok, nil
+// principals are those of the configuration and of the data folder. They can be
+// replaced while requests are answered.
+type principals struct {
+	own     access.AccessKey
+	current atomic.Pointer[access.Directory]
 }
 
-// readKeys gives the first account the key of the data folder's credentials
-// file, and every account the keys that the configuration names.
-func readKeys(dir datadir.Dir, cfg *config.Config) (keyring, error) {
-	own, err := dir.Key()
+// readPrincipals gives the first account the key of the data folder's
+// credentials file, and every account what the configuration names.
+func readPrincipals(dir datadir.Dir, cfg *config.Config) (*principals, error) {
+	key, err := dir.Key()
 	if err != nil {
 		return nil, err
 	}
-	keys := keyring{}
-	add := func(account, id, secret, user string) {
-		keys[id] = identity.Key{
-			AccessKeyID: id, SecretAccessKey: secret, Account: account,
-			ARN: fmt.Sprintf("arn:aws:iam::%s:user/%s", account, user), UserID: "AIDA" + id[4:],
-		}
+	p := &principals{own: access.AccessKey{ID: key.AccessKeyID, Secret: identity.Secret(key.SecretAccessKey)}}
+	return p, p.replace(cfg)
+}
+
+// replace takes the accounts of another configuration; on an error the old ones
+// stay.
+func (p *principals) replace(cfg *config.Config) error {
+	d, err := cfg.Directory(p.own)
+	if err != nil {
+		return err
 	}
-	add(cfg.Accounts[0].ID, own.AccessKeyID, own.SecretAccessKey, "admin")
-	for _, account := range cfg.Accounts {
-		for _, key := range account.Keys {
-			user := key.User
-			if user == "" {
-				user = "admin"
-			}
-			add(account.ID, key.AccessKeyID, key.SecretAccessKey, user)
-		}
-	}
-	return keys, nil
+	p.current.Store(d)
+	return nil
+}
+
+// Directory is what there is now.
+func (p *principals) Directory() *access.Directory { return p.current.Load() }
+
+// Lookup implements identity.Keys.
+func (p *principals) Lookup(_ context.Context, id, _ string) (identity.Key, bool, error) {
+	key, ok := p.Directory().Key(id)
+	return key, ok, nil
 }

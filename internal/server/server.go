@@ -17,6 +17,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/gate"
 	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/sandbox"
@@ -57,6 +58,9 @@ const stopTime = 30 * time.Second
 // left running.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	s := &Server{log: o.Log, metrics: newMetrics()}
+	for _, w := range o.Config.Warnings {
+		s.log.Warn(w)
+	}
 	if s.dir, err = datadir.Open(o.Config.DataDir); err != nil {
 		return nil, err
 	}
@@ -79,7 +83,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := readKeys(s.dir, o.Config)
+	who, err := readPrincipals(s.dir, o.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +95,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			log(ctx, e)
 		}
 	}
-	api, err := wire.New(wire.Config{Keys: keys, Logger: o.Log, Observe: observe},
+	api, err := wire.New(wire.Config{Keys: who, Gate: gate.New(service, nil), Logger: o.Log, Observe: observe},
 		apiib.Serve(service), apiec2.Serve(world.EC2()), apists.Serve(world.STS()))
 	if err != nil {
 		return nil, err

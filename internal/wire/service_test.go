@@ -32,14 +32,17 @@ func TestTheCallerAndTheEventAreTheRequests(t *testing.T) {
 			caller = identity.From(ctx)
 			return nil, nil
 		}))
-	a := ask(t, h, sent(t, do(t, shape.JSON, "test")))
+	r := sent(t, do(t, shape.JSON, "test"))
+	r.RemoteAddr = "192.0.2.1:40000"
+	r.Header.Set("X-Forwarded-For", "10.0.0.1") // what anyone can say
+	a := ask(t, h, r)
 	if a.Status != 200 || a.Body != "{}" {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	id := a.Header.Get("X-Amzn-Requestid")
 	want := identity.Caller{
 		Account: wiretest.Key.Account, Region: "us-east-1", AccessKeyID: wiretest.Key.AccessKeyID,
-		ARN: wiretest.Key.ARN, UserID: wiretest.Key.UserID, RequestID: id,
+		ARN: wiretest.Key.ARN, UserID: wiretest.Key.UserID, RequestID: id, SourceIP: "192.0.2.1", UserAgent: "Go-http-client/1.1",
 	}
 	if diff := cmp.Diff(want, caller); diff != "" {
 		t.Errorf("caller (-want +got):\n%s", diff)
