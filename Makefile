@@ -40,7 +40,7 @@ lint: ## formatting, vet, staticcheck, shell scripts
 	go run $(STATICCHECK) ./...
 	shellcheck $$(git grep -lE '^#!.*[/ ](ba)?sh$$')
 
-generate: ## make the API's shapes anew from the pinned service models
+generate: ## make the API's shapes and docs/conformance.md anew
 	@script/setup go client
 	@script/generate
 

@@ -72,6 +72,7 @@ func webDownload(ctx context.Context, h *Host, e Entry) (string, error) {
 // downloadRetrying gets one file, again after failures that may pass.
 func downloadRetrying(ctx context.Context, h *Host, client *http.Client, source, target string, sum checksum) error {
 	defer client.CloseIdleConnections()
+	client.CheckRedirect = checkRedirect
 	pause := retryPause
 	for try := 1; ; try++ {
 		h.logf("WebDownload: %s to %s", redact(source), target)
@@ -91,6 +92,21 @@ func downloadRetrying(ctx context.Context, h *Host, client *http.Client, source,
 		}
 		pause *= 2
 	}
+}
+
+// errRedirect is a redirection that is not followed, now or later.
+var errRedirect = errors.New("the server redirects")
+
+// checkRedirect follows a few redirections, and to nowhere but the web.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	const most = 10
+	if len(via) >= most {
+		return fmt.Errorf("%w more than %d times", errRedirect, most)
+	}
+	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		return fmt.Errorf("%w to a %s URL; only http and https are followed", errRedirect, abbreviate(req.URL.Scheme))
+	}
+	return nil
 }
 
 // redact drops the user, password and query of a URL: they may be secrets.
@@ -138,6 +154,9 @@ func download(ctx context.Context, client *http.Client, source, target string, s
 		var urlErr *url.Error
 		if errors.As(err, &urlErr) {
 			err = urlErr.Err // the URL may hold secrets
+		}
+		if errors.Is(err, errRedirect) {
+			return err
 		}
 		return &retryError{err}
 	}

@@ -15,13 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
-
-func TestMain(m *testing.M) {
-	retryPause = time.Millisecond
-	os.Exit(m.Run())
-}
 
 // newServer answers with "content", and counts its requests.
 func newServer(t *testing.T) (*httptest.Server, *atomic.Int64) {

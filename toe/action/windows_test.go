@@ -36,7 +36,9 @@ func systemFolder(t *testing.T, h *Host, programs map[string]string) {
 func runOn(t *testing.T, h *Host, name string, in fields) (Result, error) {
 	t.Helper()
 	m := Lookup(name)
-	return m.run(context.Background(), h, Inputs{Entries: []Entry{NewEntry(m, in)}})
+	r, err := m.run(context.Background(), h, Inputs{Entries: []Entry{NewEntry(m, in)}})
+	record(t, m, in, r)
+	return r, err
 }
 
 func TestOnlyWindows(t *testing.T) {
@@ -93,7 +95,9 @@ func msi(verb string, signature error, installed bool) *installer {
 
 func (i *installer) try(t *testing.T, h *Host, in fields) (Result, error) {
 	t.Helper()
-	return i.run(context.Background(), h, Inputs{Entries: []Entry{NewEntry(Lookup(i.module), in)}})
+	r, err := i.run(context.Background(), h, Inputs{Entries: []Entry{NewEntry(Lookup(i.module), in)}})
+	record(t, Lookup(i.module), in, r)
+	return r, err
 }
 
 func TestMSICommandLine(t *testing.T) {
@@ -110,6 +114,8 @@ func TestMSICommandLine(t *testing.T) {
 		{"uninstall", "/x", true, fields{}, "</x><DIR/a b.msi></qn><REBOOT=ReallySuppress>"},
 		{"log", "/i", false, fields{"logFile": "logs/a b.log"}, "</i><DIR/a b.msi></qn><REBOOT=ReallySuppress></L*VX><DIR/logs/a b.log>"},
 		{"log options", "/x", false, fields{"logFile": "l", "logOptions": "i!"}, "</x><DIR/a b.msi></qn><REBOOT=ReallySuppress></Li!><DIR/l>"},
+		{"uninstall with properties", "/x", false, fields{"properties": map[string]string{"A": "b"}, "reboot": "Skip"}, "</x><DIR/a b.msi></qn><REBOOT=ReallySuppress><A=b>"},
+		{"reboot", "/i", false, fields{"reboot": "Skip"}, "</i><DIR/a b.msi></qn><REBOOT=ReallySuppress>"},
 		{"options without log", "/i", false, fields{"logOptions": "i"}, "</i><DIR/a b.msi></qn><REBOOT=ReallySuppress>"},
 		{
 			"properties", "/i", false, fields{"properties": map[string]string{"Z": `say "hi"`, "A.B": `C:\x y\`, "EMPTY": ""}},
@@ -216,9 +222,13 @@ func TestMSISignature(t *testing.T) {
 		h := newHost(t)
 		systemFolder(t, h, map[string]string{"msiexec.exe": "#!/bin/sh\ntouch \"$PWD/ran\"\n"})
 		write(t, filepath.Join(h.Dir, "a.msi"), "", 0o600)
-		_, err := msi("/i", tc.signature, false).try(t, h, fields{
-			"path": "a.msi", "allowUnsignedInstaller": tc.unsigned, "ignoreAuthenticodeSignatureErrors": tc.skip,
-		})
+		var err error
+		for _, verb := range []string{"/x", "/i"} {
+			_ = os.Remove(filepath.Join(h.Dir, "ran"))
+			_, err = msi(verb, tc.signature, false).try(t, h, fields{
+				"path": "a.msi", "allowUnsignedInstaller": tc.unsigned, "ignoreAuthenticodeSignatureErrors": tc.skip,
+			})
+		}
 		if got := errorText(err); tc.err == "" && got != "" || !strings.Contains(got, tc.err) {
 			t.Errorf("%+v: %v", tc, err)
 		}
