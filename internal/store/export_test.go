@@ -9,7 +9,7 @@ func ListQueries() map[string]string {
 		"builds": listBuilds, "versions": listVersions, "names": listNames, "pattern": listPatternBuilds, "children": listChildren, "last child": lastChild,
 		"match": matchResource, "due": selectDue, "count of a status": countStatus, "references": selectReferences,
 		"workflows": selectWorkflows, "steps": selectSteps, "AMIs": listAMIs, "snapshots": listSnapshots,
-		"old tokens": oldestTokens, "latest": setLatest, "newest": setNewest, "clear latest": clearLatest, "clear newest": clearNewest, "the latest": selectLatest, "the newest": selectNewest,
+		"old tokens": oldestTokens, "latest": setLatest, "newest": setNewest, "clear latest": clearLatest, "clear newest": clearNewest, "the latest": selectLatest, "the highest": selectTops,
 	} {
 		queries[name] = texts[st]
 	}

@@ -76,8 +76,9 @@ var (
 		ORDER BY major DESC, minor DESC, patch DESC, build DESC LIMIT 1`)
 
 	// The flags say which rows the lists of versions and of names have.
+	selectTops = define(`SELECT 0, major, minor, patch, build FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1
+		UNION ALL SELECT 1, major, minor, patch, build FROM resource WHERE ` + byName + ` AND newest = 1`)
 	selectLatest = define(`SELECT major, minor, patch, build FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1`)
-	selectNewest = define(`SELECT major, minor, patch, build FROM resource WHERE ` + byName + ` AND newest = 1`)
 	clearLatest  = define(`UPDATE resource SET latest = 0 WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? AND latest = 1`)
 	setLatest    = define(`UPDATE resource SET latest = 1 WHERE id = (SELECT id FROM resource WHERE ` + byName + ` AND major = ? AND minor = ? AND patch = ? ORDER BY build DESC LIMIT 1)`)
 	clearNewest  = define(`UPDATE resource SET newest = 0 WHERE ` + byName + ` AND newest = 1`)
@@ -116,13 +117,18 @@ func (k Key) args(more ...any) []any {
 // taken.
 func (tx *Tx) Insert(r Resource) error {
 	doing, v := "inserting "+r.ARN, r.Version
-	before, versionExists, err := one(tx, doing, selectLatest, scanVersion, r.args(v.Major, v.Minor, v.Patch)...)
+	tops, err := many(tx, doing, selectTops, scanTop, append(r.args(v.Major, v.Minor, v.Patch), r.args()...)...)
 	if err != nil {
 		return err
 	}
-	top, nameExists, err := one(tx, doing, selectNewest, scanVersion, r.args()...)
-	if err != nil {
-		return err
+	var versionExists, nameExists bool
+	var before, top Version // the highest build of the version, and of the name
+	for _, t := range tops {
+		if t.ofName {
+			top, nameExists = t.Version, true
+		} else {
+			before, versionExists = t.Version, true
+		}
 	}
 	latest, newest := !versionExists || before.Less(v), !nameExists || top.Less(v)
 	if latest && versionExists {
@@ -146,6 +152,19 @@ func (tx *Tx) Insert(r Resource) error {
 		return failed(doing, err)
 	}
 	return nil
+}
+
+// flagged is a row that lists of versions, or of names, have.
+type flagged struct {
+	Version
+	ofName bool
+}
+
+func scanTop(r row) (t flagged, err error) {
+	var which int64
+	err = r.Scan(&which, &t.Major, &t.Minor, &t.Patch, &t.Build)
+	t.ofName = which == 1
+	return t, err
 }
 
 // flag is a truth as both databases store it.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	driver "modernc.org/sqlite"
+	modernc "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -24,11 +25,10 @@ const SyncInterval = 100 * time.Millisecond
 
 // sqlite is a database file that this process alone has open.
 type sqlite struct {
-	path      string
-	writer    *sql.DB // one connection: SQLite has one writer, and a queue in Go beats its busy loop
-	readers   *sql.DB
-	stmts     prepared // of the writer
-	snapshots prepared
+	path    string
+	writer  *sql.DB // one connection: SQLite has one writer, and a queue in Go beats its busy loop
+	direct  *direct // the writer's connection, without database/sql
+	readers *readers
 
 	walMu   sync.Mutex
 	wal     *os.File // SQLite locks the database file, never this one, so that it may be opened beside it
@@ -65,18 +65,7 @@ func (s *sqlite) open(ctx context.Context) (err error) {
 	if err := os.Chmod(s.path, 0o600); err != nil {
 		return err
 	}
-	pool := max(4, 2*runtime.GOMAXPROCS(0))
-	if s.readers, err = sql.Open("sqlite", dsn(s.path, "deferred", append(pragmas, "query_only(1)"))); err != nil {
-		return err
-	}
-	s.readers.SetMaxOpenConns(pool)
-	s.readers.SetMaxIdleConns(pool)
-	if s.stmts, err = prepare(ctx, s.writer); err != nil {
-		return err
-	}
-	if s.snapshots, err = prepare(ctx, s.readers); err != nil {
-		return err
-	}
+	s.readers = newReaders(dsn(s.path, "deferred", append(pragmas, "query_only(1)")), max(4, 2*runtime.GOMAXPROCS(0)))
 	return s.openWAL()
 }
 
@@ -104,87 +93,81 @@ func dsn(path, lock string, pragmas []string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
 
-type prepared []*sql.Stmt
-
-func prepare(ctx context.Context, db *sql.DB) (prepared, error) {
-	stmts := make(prepared, 0, len(texts))
-	for _, text := range texts {
-		stmt, err := db.PrepareContext(ctx, text)
-		if err != nil {
-			return stmts, fmt.Errorf("preparing %q: %w", text, err)
-		}
-		stmts = append(stmts, stmt)
-	}
-	return stmts, nil
-}
-
-// write implements database. The one writing connection is the lock.
+// write implements database. The one writing connection is the lock; the job
+// queue's statements go to it through database/sql, ours directly.
 func (s *sqlite) write(ctx context.Context) (session, error) {
-	tx, err := s.writer.BeginTx(ctx, nil)
+	conn, err := s.writer.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteSession{ctx: ctx, tx: tx, stmts: s.stmts, dirty: &s.dirty}, nil
-}
-
-// read implements database.
-func (s *sqlite) read(ctx context.Context) (session, error) {
-	conn, err := s.readers.Conn(ctx)
-	if err != nil {
-		return nil, err
+	session := &sqliteSession{owner: s, conn: conn}
+	err = conn.Raw(func(raw any) error {
+		if plain, ok := raw.(driver.Conn); s.direct == nil || !ok || s.direct.conn != plain {
+			s.direct = newDirect(plain) // the pool has made the connection anew
+		}
+		session.direct = s.direct
+		return nil
+	})
+	if err == nil {
+		session.tx, err = conn.BeginTx(ctx, nil)
 	}
-	steady := context.WithoutCancel(ctx)
-	tx, err := conn.BeginTx(steady, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	return &sqliteSession{ctx: steady, tx: tx, stmts: s.snapshots, conn: conn}, nil
+	return session, nil
 }
 
+// sqliteSession is a transaction of the writer.
 type sqliteSession struct {
-	ctx   context.Context
+	*direct
+	owner *sqlite
+	conn  *sql.Conn
 	tx    *sql.Tx
-	stmts prepared
-	conn  *sql.Conn    // of a reader
-	dirty *atomic.Bool // of the writer
 }
-
-func (s *sqliteSession) exec(st statement, args []any) (int64, error) {
-	result, err := s.tx.StmtContext(s.ctx, s.stmts[st]).ExecContext(s.ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-func (s *sqliteSession) query(st statement, args []any) (rows, error) {
-	found, err := s.tx.StmtContext(s.ctx, s.stmts[st]).QueryContext(s.ctx, args...)
-	if err != nil {
-		return nil, err
-	}
-	return sqlRows{found}, nil
-}
-
-// sqlRows are database/sql's, whose Close gives an error that Err has given.
-type sqlRows struct{ *sql.Rows }
-
-func (r sqlRows) Close() { r.Rows.Close() }
 
 func (s *sqliteSession) commit() error {
 	err := s.tx.Commit()
 	if err != nil {
 		s.tx.Rollback() //nolint:errcheck // the commit's error says what happened
 	}
-	s.dirty.Store(true)
+	s.conn.Close()
+	s.owner.dirty.Store(true)
 	return err
 }
 
 func (s *sqliteSession) rollback() {
-	s.tx.Rollback() //nolint:errcheck // the reader has nothing to lose, the writer has its own error
-	if s.conn != nil {
-		s.conn.Close()
+	s.tx.Rollback() //nolint:errcheck // the write has an error of its own
+	s.conn.Close()
+}
+
+// read implements database.
+func (s *sqlite) read(ctx context.Context) (session, error) {
+	d, err := s.readers.take(ctx)
+	if err != nil {
+		return nil, err
 	}
+	if err := d.run(&d.begin, "BEGIN"); err != nil {
+		s.readers.give(d)
+		return nil, err
+	}
+	return &sqliteSnapshot{direct: d, owner: s}, nil
+}
+
+// sqliteSnapshot is a transaction of a reader.
+type sqliteSnapshot struct {
+	*direct
+	owner *sqlite
+}
+
+func (s *sqliteSnapshot) commit() error { s.rollback(); return nil }
+
+func (s *sqliteSnapshot) rollback() {
+	if err := s.run(&s.end, "ROLLBACK"); err != nil {
+		s.owner.readers.drop(s.direct)
+		return
+	}
+	s.owner.readers.give(s.direct)
 }
 
 // ping implements database.
@@ -192,8 +175,17 @@ func (s *sqlite) ping(ctx context.Context) error {
 	if err := s.syncErr.Load(); err != nil {
 		return *err
 	}
-	var one int
-	return s.readers.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	session, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	defer session.rollback()
+	found, err := session.query(selectCount, []any{"", "", ""})
+	if err != nil {
+		return err
+	}
+	found.Close()
+	return found.Err()
 }
 
 // sync implements database.
@@ -239,15 +231,13 @@ func (s *sqlite) close() error {
 
 func (s *sqlite) closePools() error {
 	var errs []error
-	for _, stmts := range []prepared{s.snapshots, s.stmts} {
-		for _, stmt := range stmts {
-			errs = append(errs, stmt.Close())
-		}
-	}
 	if s.readers != nil {
-		errs = append(errs, s.readers.Close())
+		errs = append(errs, s.readers.close())
 	}
 	if s.writer != nil {
+		if s.direct != nil {
+			errs = append(errs, s.direct.finish()) // or else the connection would linger
+		}
 		errs = append(errs, s.writer.Close())
 	}
 	if s.wal != nil {
@@ -258,7 +248,7 @@ func (s *sqlite) closePools() error {
 
 // sqliteError gives an error of SQLite the name that callers know it by, or nil.
 func sqliteError(err error) error {
-	var e *driver.Error
+	var e *modernc.Error
 	if errors.As(err, &e) {
 		switch code := e.Code(); {
 		case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE, code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -32,7 +33,8 @@ var (
 
 // Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
-	db database
+	db     database
+	tokens atomic.Int64 // how often PutToken was called
 
 	writes  chan *write
 	done    chan struct{}
@@ -124,7 +126,7 @@ func (s *Store) Read(ctx context.Context, fn func(*Tx) error) error {
 		return failed("beginning to read", err)
 	}
 	defer session.rollback() // there is nothing to keep
-	return fn(&Tx{session: session})
+	return fn(&Tx{store: s, session: session})
 }
 
 // Ping reports whether the database answers and its last sync succeeded.

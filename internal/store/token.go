@@ -21,7 +21,7 @@ var (
 	selectToken = define(`SELECT digest, response, created FROM client_token WHERE account = ? AND region = ? AND operation = ? AND token = ?`)
 	insertToken = define(`INSERT INTO client_token (account, region, operation, token, digest, response, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, region, operation, token) DO UPDATE SET digest = excluded.digest, response = excluded.response, created = excluded.created`)
-	oldestTokens = define(`SELECT account, region, operation, token FROM client_token WHERE created < ? ORDER BY created LIMIT 2`)
+	oldestTokens = define(`SELECT account, region, operation, token FROM client_token WHERE created < ? ORDER BY created LIMIT ?`)
 	deleteToken  = define(`DELETE FROM client_token WHERE account = ? AND region = ? AND operation = ? AND token = ?`)
 )
 
@@ -41,14 +41,22 @@ func (tx *Tx) Token(account, region, operation, token string, now time.Time) (To
 	return t, ok, err
 }
 
-// PutToken remembers a token. Each call also forgets two that are over age, so
-// that their number follows the requests of a day and no one has to clean up.
+// forgetEvery is how many calls of PutToken lie between two that forget: looking
+// costs as much as keeping.
+const forgetEvery = 32
+
+// PutToken remembers a token. One call in forgetEvery also forgets twice as many
+// that are over age, so that their number follows the requests of a day and no
+// one has to clean up.
 func (tx *Tx) PutToken(t Token) error {
 	if _, err := tx.exec(insertToken, t.Account, t.Region, t.Operation, t.Token, t.Digest, t.Response, millis(t.Created)); err != nil {
 		return failed("keeping a client token", err)
 	}
+	if tx.store.tokens.Add(1)%forgetEvery != 1 {
+		return nil
+	}
 	scan := func(r row) (t Token, err error) { return t, r.Scan(&t.Account, &t.Region, &t.Operation, &t.Token) }
-	old, err := many(tx, "looking for old client tokens", oldestTokens, scan, millis(t.Created.Add(-TokenLife)))
+	old, err := many(tx, "looking for old client tokens", oldestTokens, scan, millis(t.Created.Add(-TokenLife)), 2*forgetEvery)
 	if err != nil {
 		return err
 	}

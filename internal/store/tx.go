@@ -15,6 +15,7 @@ import (
 // everything written through it happens together. It is good only inside the
 // function it was given to, and only on that goroutine.
 type Tx struct {
+	store   *Store
 	session session
 	broken  error // of the first statement that failed; PostgreSQL gives up a transaction there
 }
