@@ -54,16 +54,8 @@ func (s *Service) CreateComponent(ctx context.Context, in *api.CreateComponentIn
 	params.ClientToken = nil
 	return once(ctx, s, r, in.ClientToken, params, func(tx *store.Tx) (*api.CreateComponentOutput, error) {
 		a := newARN(store.Key{Kind: component, Account: r.Account, Region: r.Region, Name: normalise(*in.Name)}, buildForm, v)
-		last, ok, err := tx.Match(a.Key, store.Version{Major: v.Major, Minor: v.Minor, Patch: v.Patch, Build: store.Any})
-		switch {
-		case err != nil:
+		if err := s.newBuild(tx, r, a, digest); err != nil {
 			return nil, err
-		case ok && last.Digest == digest:
-			return nil, alreadyExists(component, last.ARN)
-		case !ok:
-			if err := s.room(tx, r, component); err != nil {
-				return nil, err
-			}
 		}
 		if err := dryRun(in.DryRun); err != nil {
 			return nil, err

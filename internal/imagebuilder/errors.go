@@ -110,7 +110,11 @@ func wanted(kind store.Kind, forms []form) string {
 	example := map[form]string{nameOnly: "NAME", versionForm: "NAME/1.2.3 or with wildcards only to the right of the first, NAME/1.x.x", buildForm: "NAME/1.2.3/4"}
 	var parts []string
 	for _, f := range forms {
-		parts = append(parts, fmt.Sprintf("%s/%s", kind, example[f]))
+		name := string(kind)
+		if kind == workflowKind {
+			name += "/TYPE"
+		}
+		parts = append(parts, fmt.Sprintf("%s/%s", name, example[f]))
 	}
 	return strings.Join(parts, " or ")
 }

@@ -103,6 +103,11 @@ func (s *Service) CreateImagePipeline(ctx context.Context, in *api.CreateImagePi
 		if err != nil {
 			return nil, err
 		}
+		uses, err := s.checkWorkflows(tx, r, in.Workflows, in.ExecutionRole)
+		if err != nil {
+			return nil, err
+		}
+		p.targets = append(p.targets, uses...)
 		shape.Platform = p.of().platform
 		if err := s.create(tx, r, a, shape, in.DryRun); err != nil {
 			return nil, err
@@ -156,6 +161,11 @@ func (s *Service) UpdateImagePipeline(ctx context.Context, in *api.UpdateImagePi
 		if err != nil {
 			return nil, err
 		}
+		uses, err := s.checkWorkflows(tx, r, in.Workflows, in.ExecutionRole)
+		if err != nil {
+			return nil, err
+		}
+		p.targets = append(p.targets, uses...)
 		shape.Name, shape.DateCreated, shape.Tags, shape.Platform = before.Name, before.DateCreated, before.Tags, p.of().platform
 		shape.DateLastRun, shape.LastRunStatus = before.DateLastRun, before.LastRunStatus
 		if err := s.settle(tx, a, shape, r, p); err != nil {

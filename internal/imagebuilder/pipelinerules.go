@@ -15,9 +15,6 @@ func (s *Service) checkPipeline(p *api.ImagePipeline) error {
 	if err := checkSchedule(p.Schedule); err != nil {
 		return err
 	}
-	if err := s.checkWorkflows(p.Workflows, p.ExecutionRole); err != nil {
-		return err
-	}
 	if l := p.LoggingConfiguration; l != nil {
 		for member, name := range map[string]*string{"imageLogGroupName": l.ImageLogGroupName, "pipelineLogGroupName": l.PipelineLogGroupName} {
 			if err := checkLogGroup("loggingConfiguration."+member, name, p.ExecutionRole); err != nil {
@@ -91,44 +88,6 @@ func setAt(p *api.ImagePipeline) time.Time {
 		return time.Time{}
 	}
 	return t
-}
-
-// Amazon's workflows, which pipelines may name. The engine has them built in.
-var managedWorkflows = map[string]string{
-	"workflow/build/build-image":             "BUILD",
-	"workflow/test/test-image":               "TEST",
-	"workflow/distribution/distribute-image": "DISTRIBUTION",
-}
-
-// checkWorkflows holds a list of workflows to the rules of the User Guide
-// ("Manage image workflows"): one to build and one to distribute at most, and
-// parallel groups and failure modes only for tests.
-func (s *Service) checkWorkflows(workflows []api.WorkflowConfiguration, role *string) error {
-	if !within(len(workflows), s.quotas.WorkflowsPerImage) {
-		return quotaExceeded("image workflows per image", s.quotas.WorkflowsPerImage)
-	}
-	count := make(map[string]int)
-	for i, w := range workflows {
-		a, ok := parseARN(text(w.WorkflowArn))
-		kind, known := managedWorkflows[string(a.Kind)+"/"+a.Name]
-		switch {
-		case !ok || !known || a.Account != amazon:
-			return invalid("workflows", "The workflow '%s' does not exist: this version has no workflows but Amazon's build-image, test-image and distribute-image.", clip(text(w.WorkflowArn)))
-		case a.form != versionForm || wildcards(a.version) != 3:
-			return invalid("workflows", "AWS managed workflows must have latest version 'x.x.x' for '%s'", text(w.WorkflowArn))
-		case role == nil:
-			return combination("You must specify an executionRole when you specify workflows.")
-		case kind != "TEST" && (w.ParallelGroup != nil || w.OnFailure != nil):
-			return combination("workflows[%d]: parallelGroup and onFailure can only be specified for test workflows.", i)
-		case len(w.Parameters) > 0:
-			return invalid("workflows", "The workflow '%s' has no parameters.", a)
-		}
-		count[kind]++
-		if kind != "TEST" && count[kind] > 1 {
-			return combination("You can specify at most one %s workflow.", kind)
-		}
-	}
-	return nil
 }
 
 // tested reports whether an image goes through the test stage.

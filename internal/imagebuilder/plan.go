@@ -44,6 +44,11 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if shape.ContainerRecipe != nil {
 		return nil, fault.New(api.CodeClient, "The recipe makes a container image, and container images are not built in this version.")
 	}
+	for _, w := range shape.Workflows {
+		if used, ok := parseARN(text(w.WorkflowArn)); ok && used.Account != amazon {
+			return nil, fault.New(api.CodeClient, "The image has the workflow '%s'; workflows of one's own are not run in this version.", used)
+		}
+	}
 	recipe, infra := shape.ImageRecipe, shape.InfrastructureConfiguration
 	if recipe == nil || infra == nil {
 		return nil, fmt.Errorf("the image %s has no recipe or no infrastructure configuration", a)

@@ -69,9 +69,6 @@ func (s *Service) startPipeline(ctx context.Context, tx *store.Tx, r request, p 
 // CreateImage makes an image without a pipeline.
 func (s *Service) CreateImage(ctx context.Context, in *api.CreateImageInput) (*api.CreateImageOutput, error) {
 	r := s.request(ctx, "CreateImage")
-	if err := s.checkWorkflows(in.Workflows, in.ExecutionRole); err != nil {
-		return nil, err
-	}
 	if l := in.LoggingConfiguration; l != nil {
 		if err := checkLogGroup("loggingConfiguration.logGroupName", l.LogGroupName, in.ExecutionRole); err != nil {
 			return nil, err
@@ -82,6 +79,9 @@ func (s *Service) CreateImage(ctx context.Context, in *api.CreateImageInput) (*a
 	return once(ctx, s, r, in.ClientToken, params, func(tx *store.Tx) (*api.CreateImageOutput, error) {
 		parts, err := s.parts(tx, r, in.ImageRecipeArn, in.ContainerRecipeArn, in.InfrastructureConfigurationArn, in.DistributionConfigurationArn)
 		if err != nil {
+			return nil, err
+		}
+		if _, err := s.checkWorkflows(tx, r, in.Workflows, in.ExecutionRole); err != nil {
 			return nil, err
 		}
 		made, err := s.start(ctx, tx, r, parts, &api.Image{

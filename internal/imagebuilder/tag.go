@@ -24,7 +24,7 @@ func (r request) tagged(value *string) (arn, error) {
 		return arn{}, notFound(s)
 	case a.Account != r.Account && a.Account != amazon:
 		return arn{}, r.accessDenied(s)
-	case a.form != nameOnly && wildcards(a.version) > 0 || a.form == versionForm && (a.Kind == component || a.Kind == image):
+	case a.form != nameOnly && wildcards(a.version) > 0 || a.form == versionForm && (a.Kind == component || a.Kind == image || a.Kind == workflowKind):
 		return arn{}, fault.New(api.CodeInvalidParameter, "'%s' does not name one resource.", s)
 	}
 	return a, nil
@@ -63,6 +63,9 @@ func (s *Service) managedExists(ctx context.Context, a arn) error {
 		return err
 	case image:
 		_, err := s.managedImage(ctx, a)
+		return err
+	case workflowKind:
+		_, err := managedWorkflow(a)
 		return err
 	}
 	return notFound(a.String())
