@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
 // exitReboot is the executor's exit status that asks its caller to reboot the
@@ -43,10 +44,10 @@ func executeComponents(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	docs := c.run.documents(c.stage.kind)
+	docs := c.documents(c.Type)
 	if len(docs) == 0 {
-		c.run.log.printf("No component has a phase for this stage: %s", strings.Join(phasesOf[c.stage.kind], ", "))
-		return result{outputs: map[string]any{"status": "Success", "output": "", "runCommandId": c.row.ID}}, nil
+		c.log.printf("No component has a phase for this stage: %s", strings.Join(phasesOf[c.Type], ", "))
+		return c.commandDone(""), nil
 	}
 	x := &execution{call: c, machine: m, docs: docs, base: path.Join(m.Scratch(), c.row.ID)}
 	if err := x.place(ctx); err != nil {
@@ -55,7 +56,7 @@ func executeComponents(ctx context.Context, c *call) (result, error) {
 	if err := x.execute(ctx); err != nil {
 		return result{}, err
 	}
-	return result{outputs: map[string]any{"status": "Success", "output": "", "runCommandId": c.row.ID}}, nil
+	return c.commandDone(""), nil
 }
 
 // documents are the components that have a phase of the stage.
@@ -99,10 +100,10 @@ type execution struct {
 
 // place puts the documents and the executor's configuration into the guest.
 func (x *execution) place(ctx context.Context) (err error) {
-	if x.dir, err = x.run.log.stepDir(x.row.WorkflowExecutionID, x.row.Name); err != nil {
+	if x.dir, err = x.log.stepDir(x.row.WorkflowExecutionID, x.row.Name); err != nil {
 		return err
 	}
-	cfg := executorConfig{ExecutionID: x.row.ID, Phases: strings.Join(phasesOf[x.stage.kind], ","), LogDirectory: path.Join(x.base, "logs"), StateDirectory: path.Join(x.base, "state")}
+	cfg := executorConfig{ExecutionID: x.row.ID, Phases: strings.Join(phasesOf[x.Type], ","), LogDirectory: path.Join(x.base, "logs"), StateDirectory: path.Join(x.base, "state")}
 	for i, comp := range x.docs {
 		file := path.Join(x.base, "documents", strconv.Itoa(i)+"-"+path.Base(comp.Name)+".yaml")
 		if err := x.machine.Put(ctx, file, 0o600, strings.NewReader(comp.Data)); err != nil {
@@ -130,14 +131,14 @@ func (x *execution) execute(ctx context.Context) error {
 		stderr := &tail{max: 4096}
 		exit, err := x.machine.Exec(ctx, instance.Command{
 			Argv:   []string{x.machine.Toe(), "run", "--config", path.Join(x.base, "config.json"), "--reboot-mode", "exit", "--events"},
-			Env:    x.environment(),
+			Env:    x.environment(x.row),
 			Stdout: events, Stderr: io.MultiWriter(console, stderr),
 		})
 		if err != nil {
 			return fmt.Errorf("running the components: %w", err)
 		}
 		if exit == exitReboot && reboots < maxReboots {
-			x.run.log.printf("A component asked for a reboot (number %d)", reboots+1)
+			x.log.printf("A component asked for a reboot (number %d)", reboots+1)
 			fmt.Fprintf(console, "Rebooting the instance\n")
 			if err := x.machine.Reboot(ctx); err != nil {
 				return fmt.Errorf("rebooting the instance: %w", err)
@@ -151,15 +152,15 @@ func (x *execution) execute(ctx context.Context) error {
 
 // environment is what Image Builder gives components (User Guide, "Runtime
 // variables").
-func (x *execution) environment() []string {
-	p := x.run.plan
+func (f *flow) environment(step *store.StepExecution) []string {
+	p := f.plan
 	return []string{
 		"WORKING_DIRECTORY=" + p.WorkingDir,
-		"IMAGE_WORKFLOW_EXECUTION_ID=" + x.row.WorkflowExecutionID,
-		"IMAGE_STEP_EXECUTION_ID=" + x.row.ID,
+		"IMAGE_WORKFLOW_EXECUTION_ID=" + step.WorkflowExecutionID,
+		"IMAGE_STEP_EXECUTION_ID=" + step.ID,
 		"IMAGE_BUILD_VERSION_ARN=" + p.Image.ARN,
 		"IMAGE_PIPELINE_ARN=" + p.Image.Pipeline,
-		"IMAGE_PHASE=" + string(x.stage.status),
+		"IMAGE_PHASE=" + string(statusOf[f.Type]),
 		"IMAGE_VERSION=" + p.Image.Version,
 		"IMAGE_BUILD_VERSION=" + strconv.FormatInt(p.Image.Build, 10),
 		"AWS_EC2_METADATA_DISABLED=true",

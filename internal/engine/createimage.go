@@ -44,40 +44,43 @@ func createImage(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	r, start := c.run, time.Now()
+	start := time.Now()
+	if m.volume == "" {
+		return result{}, fmt.Errorf("the instance %s runs on a throw-away copy of %s; only an instance of a build workflow can become an image", m.id, m.source.name)
+	}
 	if err := m.Stop(ctx); err != nil {
 		return result{}, fmt.Errorf("stopping instance %s: %w", m.id, err)
 	}
 	m.stopped = true
-	r.log.printf("Stopped instance %s (%.2f s)", m.id, time.Since(start).Seconds())
+	c.log.printf("Stopped instance %s (%.2f s)", m.id, time.Since(start).Seconds())
 	start = time.Now()
-	stored, err := r.engine.Disks.Snapshot(ctx, m.volume, r.plan.Parent.Snapshot)
+	stored, err := c.engine.Disks.Snapshot(ctx, m.volume, m.source.Snapshot)
 	if err != nil {
 		return result{}, fmt.Errorf("making a snapshot of instance %s: %w", m.id, err)
 	}
-	r.log.printf("Made snapshot %s: %d blocks, %d of them new, %.1f MiB written (%.2f s)", stored.Snapshot, stored.Blocks, stored.NewBlocks, float64(stored.NewBytes)/(1<<20), time.Since(start).Seconds())
-	ami := r.describeAMI(stored.Snapshot)
+	c.log.printf("Made snapshot %s: %d blocks, %d of them new, %.1f MiB written (%.2f s)", stored.Snapshot, stored.Blocks, stored.NewBlocks, float64(stored.NewBytes)/(1<<20), time.Since(start).Seconds())
+	ami := c.describeAMI(m.source.Parent, stored.Snapshot)
 	return result{
 		outputs: map[string]any{"imageId": ami.ID},
 		commit: func(tx *store.Tx) error {
-			if _, err := r.engine.Cloud.Register(tx, ami); err != nil {
+			if _, err := c.engine.Cloud.Register(tx, ami); err != nil {
 				return fmt.Errorf("registering %s: %w", ami.ID, err)
 			}
 			return nil
 		},
-		after: func() { r.log.printf("Registered %s (%s) in %s", ami.ID, ami.Name, ami.Region) },
+		after: func() { c.log.printf("Registered %s (%s) in %s", ami.ID, ami.Name, ami.Region) },
 	}, nil
 }
 
 // describeAMI is the AMI of the build region.
-func (r *run) describeAMI(manifest string) cloud.AMI {
+func (r *run) describeAMI(from Parent, manifest string) cloud.AMI {
 	p, now := r.plan, r.engine.Now()
 	home := p.Destinations[0]
 	ami := cloud.AMI{
 		ID: cloud.NewID("ami"), Account: p.Image.Account, Region: p.Image.Region,
 		Name: r.amiName(home, now), Description: home.Description,
-		Architecture: p.Parent.Architecture, Platform: p.Parent.Platform, OSVersion: p.Parent.OSVersion,
-		BootMode: p.Parent.BootMode, RootDevice: p.Volume.Devices[0].DeviceName,
+		Architecture: from.Architecture, Platform: from.Platform, OSVersion: from.OSVersion,
+		BootMode: from.BootMode, RootDevice: p.Volume.Devices[0].DeviceName,
 		Tags: r.amiTags(home, now), Created: now,
 	}
 	for i, d := range p.Volume.Devices {
@@ -87,7 +90,7 @@ func (r *run) describeAMI(manifest string) cloud.AMI {
 			Encrypted: d.Encrypted, DeleteOnTermination: d.DeleteOnTermination,
 		}
 		if i == 0 {
-			device.Manifest, device.SizeGiB = manifest, p.Volume.SizeGiB
+			device.Manifest, device.SizeGiB = manifest, max(p.Volume.SizeGiB, from.SizeGiB)
 		}
 		ami.Devices = append(ami.Devices, device)
 	}
@@ -114,66 +117,4 @@ func (r *run) amiTags(d Destination, at time.Time) map[string]string {
 	}
 	maps.Copy(tags, map[string]string{"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": r.plan.Image.ARN})
 	return tags
-}
-
-// builtAMI is the AMI that the build workflow made.
-type builtAMI struct {
-	id       string
-	snapshot string
-	created  time.Time // the build date of the image, in every region
-}
-
-// outputAMI finds the AMI that the build workflow put into its outputs.
-func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
-	id, _ := r.outputs["ImageId"].(string)
-	var found cloud.AMI
-	var ok bool
-	err := r.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		found, ok, err = r.engine.Cloud.AMI(tx, id)
-		return err
-	})
-	if err != nil {
-		return builtAMI{}, fmt.Errorf("looking for the built AMI: %w", err)
-	}
-	root, hasRoot := found.Root()
-	if !ok || !hasRoot {
-		return builtAMI{}, fmt.Errorf("the built AMI %q is not there", id)
-	}
-	return builtAMI{id: id, snapshot: root.Manifest, created: found.Created}, nil
-}
-
-// withdraw takes back every AMI that the image's steps made: an image that did
-// not pass is published nowhere.
-func (r *run) withdraw(tx *store.Tx) error {
-	executions, err := tx.WorkflowExecutions(r.arn)
-	if err != nil {
-		return fmt.Errorf("reading the workflow executions: %w", err)
-	}
-	for _, wf := range executions {
-		if err := r.withdrawOutputs(tx, wf.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// withdrawOutputs takes back the AMIs that the steps of one execution made.
-func (r *run) withdrawOutputs(tx *store.Tx, workflowID string) error {
-	steps, err := tx.StepExecutions(workflowID)
-	if err != nil {
-		return fmt.Errorf("reading the step executions: %w", err)
-	}
-	for _, step := range steps {
-		for _, id := range amiIDs(step) {
-			_, ok, err := r.engine.Cloud.AMI(tx, id)
-			if err == nil && ok {
-				_, err = r.engine.Cloud.Deregister(tx, id)
-				r.log.printf("Withdrew %s", id)
-			}
-			if err != nil {
-				return fmt.Errorf("withdrawing %s: %w", id, err)
-			}
-		}
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,43 +21,90 @@ type distributed struct {
 	Account string `json:"accountId"`
 	AMI     string `json:"amiId"`
 	Name    string `json:"name"`
+	Started string `json:"dateStarted"`
+	Stopped string `json:"dateStopped"`
 	Status  string `json:"status"`
 	Step    string `json:"step"`
 }
 
 // distributeImages is the action DistributeImage: a copy of the tested AMI in
 // every destination. The AMI of the build region is the original. All rows come
-// to be in one transaction with the step, so a crash leaves all or none.
+// to be in one transaction with the step, so a crash leaves all or none. The
+// input distributions stands in place of the distribution configuration.
 func distributeImages(ctx context.Context, c *call) (result, error) {
-	r := c.run
-	built, err := r.outputAMI(ctx)
+	built, err := c.outputAMI(ctx)
 	if err != nil {
 		return result{}, err
 	}
-	start := time.Now()
+	destinations := c.plan.Destinations
+	if given, ok := c.inputs["distributions"]; ok {
+		if destinations, err = givenDestinations(given); err != nil {
+			return result{}, err
+		}
+	}
+	start := c.engine.Now()
 	outputs := map[string]any{}
 	commit := func(tx *store.Tx) error {
+		before, err := c.distributedBefore(tx)
+		if err != nil {
+			return err
+		}
 		var out []distributed
-		for _, d := range r.plan.Destinations {
-			for _, account := range r.accounts(d) {
-				done, err := r.copyTo(tx, built.id, d, account, built.created)
+		for _, d := range destinations {
+			for _, account := range c.accounts(d) {
+				done, err := c.copyTo(tx, built, d, account, before)
 				if fault.Code(err) != "" {
 					return copyFailed(d.Region, account, err)
 				}
 				if err != nil {
 					return fmt.Errorf("distributing the image: %w", err)
 				}
+				done.Started, done.Stopped = stamp(start), stamp(c.engine.Now())
 				out = append(out, done)
 			}
 		}
 		outputs["distributedImages"] = asList(out)
-		return nil
+		return c.recordOutputs(ctx, tx, out)
 	}
 	after := func() {
 		n := len(outputs["distributedImages"].([]any))
-		r.log.printf("Distributed %d AMIs: 0 blocks moved, since all regions share this server's store (%.3f s)", n, time.Since(start).Seconds())
+		c.log.printf("Distributed %d AMIs: 0 blocks moved, since all regions share this server's store (%.3f s)", n, c.engine.Now().Sub(start).Seconds())
 	}
 	return result{outputs: outputs, commit: commit, after: after}, nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// givenDestinations are the destinations that a step names itself.
+func givenDestinations(given any) ([]Destination, error) {
+	var list []struct {
+		Region      string   `json:"region"`
+		Name        string   `json:"name"`
+		Description string   `json:"description"`
+		Accounts    []string `json:"targetAccountIds"`
+		Tags        Tags     `json:"amiTags"`
+		KMSKeyID    string   `json:"kmsKeyId"`
+	}
+	if err := convert(given, &list); err != nil {
+		return nil, fmt.Errorf("distributions: %w", err)
+	}
+	var all []Destination
+	for i, d := range list {
+		if slices.ContainsFunc(all, func(e Destination) bool { return e.Region == d.Region }) {
+			return nil, fmt.Errorf("distributions[%d]: the region %s is named twice", i, d.Region)
+		}
+		all = append(all, Destination{Region: d.Region, Name: d.Name, Description: d.Description, Tags: d.Tags, KMSKeyID: d.KMSKeyID, TargetAccounts: d.Accounts})
+	}
+	return all, nil
+}
+
+// convert brings plain JSON values into a Go type.
+func convert(from, to any) error {
+	data, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, to)
 }
 
 // copyFailed is a copy that was refused, such as for a name that is taken.
@@ -80,16 +128,22 @@ func (r *run) accounts(d Destination) []string {
 	return all
 }
 
-// copyTo registers the copy for one account of a destination.
-func (r *run) copyTo(tx *store.Tx, ami string, d Destination, account string, at time.Time) (distributed, error) {
-	done := distributed{Region: d.Region, Account: account, AMI: ami, Name: r.amiName(d, at), Status: "Completed", Step: "Completed"}
-	if d.Region == r.plan.Image.Region && account == r.plan.Image.Account {
-		original, _, err := r.engine.Cloud.AMI(tx, ami)
+// copyTo registers the copy for one account of a destination, unless an earlier
+// attempt made it.
+func (r *run) copyTo(tx *store.Tx, built builtAMI, d Destination, account string, before []distributed) (distributed, error) {
+	done := distributed{Region: d.Region, Account: account, AMI: built.id, Name: r.amiName(d, built.created), Status: "Completed", Step: "Completed"}
+	if original, ok, err := r.engine.Cloud.AMI(tx, built.id); err != nil || ok && original.Region == d.Region && original.Account == account {
 		done.Name = original.Name
 		return done, err
 	}
-	made, err := r.engine.Cloud.Copy(tx, ami, cloud.Copying{
-		Account: account, Region: d.Region, Name: done.Name, Description: d.Description, Tags: r.amiTags(d, at), KMSKeyID: d.KMSKeyID,
+	for _, e := range before {
+		if e.Region == d.Region && e.Account == account && e.Name == done.Name {
+			done.AMI = e.AMI
+			return done, nil
+		}
+	}
+	made, err := r.engine.Cloud.Copy(tx, built.id, cloud.Copying{
+		Account: account, Region: d.Region, Name: done.Name, Description: d.Description, Tags: r.amiTags(d, built.created), KMSKeyID: d.KMSKeyID,
 	})
 	if err != nil {
 		return done, err
@@ -99,26 +153,33 @@ func (r *run) copyTo(tx *store.Tx, ami string, d Destination, account string, at
 }
 
 // modifyImageAttributes is the action ModifyImageAttributes: it opens the
-// copies to whom each destination's launch permission names.
+// copies to whom each destination's launch permission names, or the step's
+// input attributes.
 func modifyImageAttributes(ctx context.Context, c *call) (result, error) {
 	images, err := c.distributed()
 	if err != nil {
 		return result{}, err
 	}
-	r := c.run
+	permissions := map[string]LaunchPermissions{}
+	for _, d := range c.plan.Destinations {
+		permissions[d.Region] = d.LaunchPermissions
+	}
+	if given, ok := c.inputs["attributes"]; ok {
+		if permissions, err = givenPermissions(given); err != nil {
+			return result{}, err
+		}
+	}
 	commit := func(tx *store.Tx) error {
-		for _, d := range r.plan.Destinations {
-			p := d.LaunchPermissions
-			for _, image := range images {
-				if image.Region != d.Region || len(p.UserIDs)+len(p.Groups)+len(p.Organizations)+len(p.Units) == 0 {
-					continue
-				}
-				_, err := r.engine.Cloud.Modify(tx, image.AMI, func(a *cloud.AMI) {
-					a.Permissions = cloud.Permissions{UserIDs: p.UserIDs, Groups: p.Groups, Organizations: p.Organizations, Units: p.Units}
-				})
-				if err != nil {
-					return fmt.Errorf("setting the launch permissions of %s: %w", image.AMI, err)
-				}
+		for _, image := range images {
+			p := permissions[image.Region]
+			if len(p.UserIDs)+len(p.Groups)+len(p.Organizations)+len(p.Units) == 0 {
+				continue
+			}
+			_, err := c.engine.Cloud.Modify(tx, image.AMI, func(a *cloud.AMI) {
+				a.Permissions = cloud.Permissions{UserIDs: p.UserIDs, Groups: p.Groups, Organizations: p.Organizations, Units: p.Units}
+			})
+			if err != nil {
+				return fmt.Errorf("setting the launch permissions of %s: %w", image.AMI, err)
 			}
 		}
 		return nil
@@ -126,39 +187,54 @@ func modifyImageAttributes(ctx context.Context, c *call) (result, error) {
 	return result{outputs: map[string]any{"modifiedImages": asList(images)}, commit: commit}, nil
 }
 
+// givenPermissions are the launch permissions that a step names itself.
+func givenPermissions(given any) (map[string]LaunchPermissions, error) {
+	var list []struct {
+		Region     string `json:"region"`
+		Permission struct {
+			UserIDs       []string `json:"userIds"`
+			Groups        []string `json:"userGroups"`
+			Organizations []string `json:"organizationArns"`
+			Units         []string `json:"organizationalUnitArns"`
+		} `json:"launchPermission"`
+	}
+	if err := convert(given, &list); err != nil {
+		return nil, fmt.Errorf("attributes: %w", err)
+	}
+	all := map[string]LaunchPermissions{}
+	for _, a := range list {
+		all[a.Region] = LaunchPermissions(a.Permission)
+	}
+	return all, nil
+}
+
 // applyImageConfigurations is the action ApplyImageConfigurations. The image is
-// INTEGRATING; its outputs become visible with the end of the step.
+// INTEGRATING. What a distribution configuration can ask for besides copies is
+// refused when the image is planned; here the step's own configurations are.
 func applyImageConfigurations(ctx context.Context, c *call) (result, error) {
 	images, err := c.distributed()
 	if err != nil {
 		return result{}, err
 	}
-	r := c.run
-	if err := r.transition(ctx, Integrating); err != nil {
+	if err := c.transition(ctx, Integrating); err != nil {
 		return result{}, err
 	}
-	amis := make([]OutputAMI, 0, len(images))
-	for _, image := range images {
-		out := OutputAMI{Region: image.Region, Account: image.Account, AMI: image.AMI, Name: image.Name}
-		for _, d := range r.plan.Destinations {
-			if d.Region == image.Region {
-				out.Description = d.Description
+	configurations, _ := c.inputs["configurations"].([]any)
+	for _, given := range configurations {
+		configuration, _ := given.(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(configuration)) {
+			if list, ok := configuration[name].([]any); ok && len(list) > 0 {
+				return result{}, fmt.Errorf("%s in %v: this is not available in this version", name, configuration["region"])
 			}
 		}
-		amis = append(amis, out)
 	}
-	commit := func(tx *store.Tx) error { return r.engine.Recorder.Outputs(ctx, tx, r.arn, amis) }
-	return result{outputs: map[string]any{"configuredImages": asList(images)}, commit: commit}, nil
+	return result{outputs: map[string]any{"configuredImages": asList(images)}}, nil
 }
 
 // distributed reads the step's input distributedImages.
 func (c *call) distributed() ([]distributed, error) {
-	data, err := json.Marshal(c.inputs["distributedImages"])
-	if err != nil {
-		return nil, err
-	}
 	var images []distributed
-	if err := json.Unmarshal(data, &images); err != nil {
+	if err := convert(c.inputs["distributedImages"], &images); err != nil {
 		return nil, fmt.Errorf("distributedImages: %w", err)
 	}
 	return images, nil
@@ -185,7 +261,7 @@ func amiIDs(step store.StepExecution) []string {
 		return nil
 	}
 	var ids []string
-	if out.ImageID != "" && step.Action == "CreateImage" {
+	if out.ImageID != "" && (step.Action == "CreateImage" || step.Action == "RegisterImage") {
 		ids = append(ids, out.ImageID)
 	}
 	for _, d := range out.Distributed {

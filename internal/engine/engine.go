@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	running map[string]context.CancelCauseFunc // by image ARN
+	waiting map[string][]chan struct{}         // by image ARN: steps that wait for an answer
 	kept    map[string]*machine                // by instance id: kept for a person after a failure
 	closing bool
 	janitor chan struct{} // closed to end the janitor
@@ -84,11 +86,13 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{
 		Config:  cfg,
 		running: map[string]context.CancelCauseFunc{},
+		waiting: map[string][]chan struct{}{},
 		kept:    map[string]*machine{},
 		janitor: make(chan struct{}),
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{engine: e})
+	river.AddWorker(workers, &remover{engine: e})
 	var err error
 	e.queue, err = openQueue(ctx, cfg.Store, &river.Config{
 		FetchCooldown:     20 * time.Millisecond,
@@ -173,12 +177,46 @@ func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, imageARN string) err
 func (e *Engine) Interrupt(imageARN string) {
 	e.mu.Lock()
 	cancel := e.running[imageARN]
+	for _, wake := range e.waiting[imageARN] {
+		select {
+		case wake <- struct{}{}:
+		default: // it is awake
+		}
+	}
 	e.mu.Unlock()
 	if cancel == nil {
+		e.unpark(imageARN)
 		return
 	}
 	if yes, err := e.Recorder.CancelRequested(context.Background(), imageARN); err == nil && yes {
 		cancel(errCancelled)
+	}
+}
+
+// unpark calls the job of an image back that was put aside. If that fails, the
+// job comes back by itself a little later.
+func (e *Engine) unpark(imageARN string) {
+	ctx, cancel := context.WithTimeout(context.Background(), parkedFor)
+	defer cancel()
+	if err := e.queue.recall(ctx, imageARN); err != nil {
+		e.Log.Warn("calling a waiting image back", "image", imageARN, "err", err)
+	}
+}
+
+// listen gives a channel that gets something when Interrupt is called for an
+// image, until done is called.
+func (e *Engine) listen(imageARN string) (wake chan struct{}, done func()) {
+	wake = make(chan struct{}, 1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waiting[imageARN] = append(e.waiting[imageARN], wake)
+	return wake, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.waiting[imageARN] = slices.DeleteFunc(e.waiting[imageARN], func(c chan struct{}) bool { return c == wake })
+		if len(e.waiting[imageARN]) == 0 {
+			delete(e.waiting, imageARN)
+		}
 	}
 }
 

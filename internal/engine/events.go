@@ -128,7 +128,7 @@ func (x *execution) fetchLogs(ctx context.Context) {
 		err = unpackErr
 	}
 	if err != nil || exit != 0 {
-		x.run.log.printf("The executor's logs could not be fetched from the instance (exit status %d, %v)", exit, err)
+		x.log.printf("The executor's logs could not be fetched from the instance (exit status %d, %v)", exit, err)
 	}
 }
 

@@ -7,102 +7,193 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/store"
+	"github.com/goldsmith-build/goldsmith/internal/workflow"
 )
 
 // machine is an instance of a run, with what it uses on the host.
 type machine struct {
 	instance.Instance
 	id      string
+	step    string // the step execution that launched it
+	kind    string
 	dir     string
+	source  source
 	volume  string // raw disk that the instance writes; "" for an overlay
 	release func() // gives back a disk that is only read
 	bootLog string // where its console's log is kept when it ends
-	stopped bool
+	stopped bool   // its volume became an image
+	keep    bool   // its step says that no rollback ends it
+}
+
+// source is the disk that an instance starts from, and what it is like.
+type source struct {
+	Parent
+	name string // for messages
 }
 
 // launchInstance is the action LaunchInstance: in the build workflow a sandbox
-// on a fresh volume of the parent, in the test workflow a VM that boots the new
-// AMI on an overlay.
+// on a fresh volume of the parent, in the others a VM that boots the new AMI on
+// an overlay. The instance types are tried in turn.
 func launchInstance(ctx context.Context, c *call) (result, error) {
-	if c.str("waitFor") != "ssmAgent" {
-		return result{}, fmt.Errorf("waitFor must be ssmAgent")
-	}
-	launch := c.run.launchBuilder
-	if c.stage.kind == "TEST" {
-		launch = c.run.launchTester
-	}
-	dir, err := c.run.log.stepDir(c.row.WorkflowExecutionID, c.row.Name)
+	from, err := c.launchSource(ctx)
 	if err != nil {
 		return result{}, err
 	}
-	m, err := launch(ctx, filepath.Join(dir, "boot.log"))
+	dir, err := c.log.stepDir(c.row.WorkflowExecutionID, c.row.Name)
 	if err != nil {
 		return result{}, err
 	}
-	c.run.log.printf("Launched instance (instance id: %s)", m.id)
-	return result{outputs: map[string]any{"instanceId": m.id}}, nil
-}
-
-// launchBuilder starts the build instance.
-func (r *run) launchBuilder(ctx context.Context, bootLog string) (*machine, error) {
-	return r.launch(ctx, r.engine.Builder, bootLog, func(m *machine, spec *instance.Spec) error {
-		m.volume = filepath.Join(m.dir, volumeFile)
-		spec.Volume = m.volume
-		start := time.Now()
-		how, err := r.engine.Disks.Volume(ctx, r.plan.Parent.Snapshot, m.volume, r.plan.Volume.SizeGiB)
-		if err != nil {
-			return fmt.Errorf("making a volume of parent image %s: %w", r.plan.Parent.Requested, err)
-		}
-		r.log.printf("Made a volume of %d GiB from %s (%s, %.2f s)", r.plan.Volume.SizeGiB, r.plan.Parent.Requested, how, time.Since(start).Seconds())
-		return nil
-	})
-}
-
-// launchTester boots the AMI that the build workflow made and waits until the
-// system has come up: the boot test that every image passes.
-func (r *run) launchTester(ctx context.Context, bootLog string) (*machine, error) {
-	ami, err := r.outputAMI(ctx)
-	if err != nil {
-		return nil, err
+	types := texts(c.inputs["instanceTypesOverride"])
+	if len(types) == 0 {
+		types = c.plan.Infrastructure.InstanceTypes
 	}
-	m, err := r.launch(ctx, r.engine.Tester, bootLog, func(m *machine, spec *instance.Spec) (err error) {
-		spec.Overlay = true
-		if r.plan.Parent.BootMode == "uefi" {
-			spec.Firmware = "uefi"
+	if len(types) == 0 {
+		types = []string{""}
+	}
+	for i, name := range types {
+		m, err := c.launchAs(ctx, name, from, filepath.Join(dir, "boot.log"))
+		if err == nil {
+			c.log.printf("Launched instance (instance id: %s)", m.id)
+			return result{outputs: map[string]any{"instanceId": m.id, "instanceType": name}}, nil
 		}
-		spec.Volume, m.release, err = r.engine.Disks.Disk(ctx, ami.snapshot)
+		if ctx.Err() != nil || i == len(types)-1 {
+			return result{}, err
+		}
+		c.log.printf("Launching an instance of the type %s failed; the next type is tried: %v", name, err)
+	}
+	panic("unreachable")
+}
+
+// launchSource finds what the step's instance starts from: imageIdOverride, or
+// the recipe's parent in the build, or the AMI that the build made.
+func (c *call) launchSource(ctx context.Context) (source, error) {
+	if id := c.str("imageIdOverride"); id != "" {
+		return c.sourceAMI(ctx, id)
+	}
+	if c.Type == string(workflow.Build) || !c.builds() {
+		return source{Parent: c.plan.Parent, name: "parent image " + c.plan.Parent.Requested}, nil
+	}
+	ami, err := c.outputAMI(ctx)
+	if err != nil {
+		return source{}, err
+	}
+	from := source{Parent: c.plan.Parent, name: ami.id}
+	from.AMI, from.Snapshot, from.BootMode = ami.id, ami.snapshot, ami.bootMode
+	return from, nil
+}
+
+// sourceAMI describes an AMI that the image's owner may launch.
+func (c *call) sourceAMI(ctx context.Context, id string) (source, error) {
+	var ami cloud.AMI
+	var ok bool
+	err := c.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		ami, ok, err = c.engine.Cloud.Visible(ctx, tx, c.plan.Image.Account, c.plan.Image.Region, id)
 		return err
 	})
 	if err != nil {
+		return source{}, fmt.Errorf("looking for %s: %w", id, err)
+	}
+	root, hasRoot := ami.Root()
+	if !ok || !hasRoot || root.Manifest == "" {
+		return source{}, fmt.Errorf("the AMI '%s' does not exist in %s, or the account %s may not use it", id, c.plan.Image.Region, c.plan.Image.Account)
+	}
+	return source{name: id, Parent: Parent{
+		Requested: id, AMI: id, Snapshot: root.Manifest, SizeGiB: root.SizeGiB, OSVersion: ami.OSVersion, Platform: ami.Platform, Architecture: ami.Architecture,
+		RootDevice: ami.RootDevice, BootMode: ami.BootMode,
+	}}, nil
+}
+
+// launchAs launches an instance of a type, and waits for its health where that
+// was asked for.
+func (c *call) launchAs(ctx context.Context, name string, from source, bootLog string) (*machine, error) {
+	size, known := shapeOf(name)
+	if !known {
+		size = shape{usualVCPU, usualMemory}
+	}
+	size = c.engine.fit(size)
+	if name != "" {
+		c.log.printf("An instance of the type %s has %d processors and %d MiB here", name, size.vcpu, size.memory)
+	}
+	m := &machine{id: NewInstanceID(), step: c.row.ID, bootLog: bootLog, source: from}
+	if c.Type == string(workflow.Build) {
+		if err := c.launch(ctx, c.engine.Builder, m, size, c.writable(ctx, from)); err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
+	if err := c.launch(ctx, c.engine.Tester, m, size, c.readable(ctx, from)); err != nil {
 		return nil, err
 	}
+	if c.str("healthCheck") == "RUNNING" {
+		return m, nil
+	}
+	if err := c.healthy(ctx, m); err != nil {
+		return nil, errors.Join(err, c.forget(m))
+	}
+	return m, nil
+}
+
+// writable gives the instance a volume of its own.
+func (c *call) writable(ctx context.Context, from source) func(*machine, *instance.Spec) error {
+	return func(m *machine, spec *instance.Spec) error {
+		m.volume = filepath.Join(m.dir, volumeFile)
+		spec.Volume = m.volume
+		size, start := max(c.plan.Volume.SizeGiB, from.SizeGiB), time.Now()
+		how, err := c.engine.Disks.Volume(ctx, from.Snapshot, m.volume, size)
+		if err != nil {
+			return fmt.Errorf("making a volume of %s: %w", from.name, err)
+		}
+		c.log.printf("Made a volume of %d GiB from %s (%s, %.2f s)", size, from.name, how, time.Since(start).Seconds())
+		return nil
+	}
+}
+
+// readable lets the instance boot the disk itself, on a throw-away overlay.
+func (c *call) readable(ctx context.Context, from source) func(*machine, *instance.Spec) error {
+	return func(m *machine, spec *instance.Spec) (err error) {
+		spec.Overlay = true
+		if from.BootMode == "uefi" {
+			spec.Firmware = "uefi"
+		}
+		spec.Volume, m.release, err = c.engine.Disks.Disk(ctx, from.Snapshot)
+		return err
+	}
+}
+
+// healthy waits until the system has come up: the boot test that every image
+// passes.
+func (c *call) healthy(ctx context.Context, m *machine) error {
 	var state strings.Builder
 	start := time.Now()
-	if _, err = m.Exec(ctx, instance.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}, Stdout: &limited{w: &state, left: 64}}); err != nil {
-		return nil, fmt.Errorf("waiting until %s has booted: %w", ami.id, err)
+	cmd := command("systemctl", "is-system-running", "--wait")
+	cmd.Stdout = &limited{w: &state, left: 64}
+	if _, err := m.Exec(ctx, cmd); err != nil {
+		return fmt.Errorf("waiting until %s has booted: %w", m.source.name, err)
 	}
-	r.log.printf("%s has booted: system state %s (after another %.1f s)", ami.id, strings.TrimSpace(state.String()), time.Since(start).Seconds())
-	return m, nil
+	c.log.printf("%s has booted: system state %s (after another %.1f s)", m.source.name, strings.TrimSpace(state.String()), time.Since(start).Seconds())
+	return nil
 }
 
 // launch writes the instance into the ledger, lets prepare fill in its volume,
 // and starts it. On an error nothing of it is left.
-func (r *run) launch(ctx context.Context, kind instance.Kind, bootLog string, prepare func(*machine, *instance.Spec) error) (_ *machine, err error) {
+func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size shape, prepare func(*machine, *instance.Spec) error) (err error) {
 	e := r.engine
-	m := &machine{id: NewInstanceID(), bootLog: bootLog}
-	m.dir = e.instanceDir(m.id)
-	row := store.Instance{ID: m.id, Kind: kind.Name(), Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
+	m.dir, m.kind = e.instanceDir(m.id), kind.Name()
+	row := store.Instance{ID: m.id, Kind: m.kind, Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
 	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
-		return nil, fmt.Errorf("recording instance %s: %w", m.id, err)
+		return fmt.Errorf("recording instance %s: %w", m.id, err)
 	}
 	defer func() {
 		if err != nil {
@@ -110,23 +201,25 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, bootLog string, pr
 		}
 	}()
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of instance %s: %w", m.id, err)
+		return fmt.Errorf("making the folder of instance %s: %w", m.id, err)
 	}
 	if err := e.room(r.plan.Volume.SizeGiB); err != nil {
-		return nil, err
+		return err
 	}
-	spec := instance.Spec{ID: m.id, Dir: m.dir, Toe: e.Toe, VCPU: 2, MemoryMiB: 2048, Hostname: "ip-" + m.id[2:10]}
+	spec := instance.Spec{ID: m.id, Dir: m.dir, Toe: e.Toe, VCPU: size.vcpu, MemoryMiB: size.memory, Hostname: "ip-" + m.id[2:10]}
 	if err := prepare(m, &spec); err != nil {
-		return nil, err
+		return err
 	}
-	r.log.printf("Launching instance %s (%s)", m.id, kind.Name())
+	r.log.printf("Launching instance %s (%s)", m.id, m.kind)
 	start := time.Now()
 	if m.Instance, err = kind.Launch(ctx, spec); err != nil {
-		return nil, fmt.Errorf("launching instance %s: %w", m.id, err)
+		return fmt.Errorf("launching instance %s: %w", m.id, err)
 	}
-	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, kind.Name(), time.Since(start).Seconds())
+	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, m.kind, time.Since(start).Seconds())
+	r.mu.Lock()
 	r.instances[m.id] = m
-	return m, nil
+	r.mu.Unlock()
+	return nil
 }
 
 // room refuses a launch that could fill the server's own disk.
@@ -163,20 +256,30 @@ func (e *Engine) promised() int64 {
 const volumeFile = "volume.raw"
 
 // terminateInstance is the action TerminateInstance. An instance that is gone
-// already was terminated as wished.
-func terminateInstance(ctx context.Context, c *call) (result, error) {
-	m, err := c.instance()
-	if err != nil {
+// already was terminated as wished. Without waitForTermination a failure to
+// remove what the instance used does not fail the step: the ledger has it.
+func terminateInstance(_ context.Context, c *call) (result, error) {
+	c.mu.Lock()
+	m := c.instances[c.str("instanceId")]
+	c.mu.Unlock()
+	if m == nil {
 		return result{}, nil
 	}
-	return result{}, c.run.forget(m)
+	err := c.forget(m)
+	if err != nil && !c.flag("waitForTermination") {
+		c.engine.Log.Error("an instance was not removed", "instance", m.id, "err", err)
+		err = nil
+	}
+	return result{}, err
 }
 
 // forget ends an instance at once and removes all that it used. What was wanted
 // of its volume was taken before. What cannot be removed stays in the ledger:
 // the next server tries again.
 func (r *run) forget(m *machine) error {
+	r.mu.Lock()
 	delete(r.instances, m.id)
+	r.mu.Unlock()
 	err := m.end()
 	m.keepConsole()
 	if err == nil {
@@ -231,56 +334,61 @@ func (m *machine) keepConsole() {
 // write to it without end.
 const maxConsole = 4 << 20
 
+// running gives the instances that there are.
+func (r *run) running() []*machine {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.instances))
+}
+
 // killInstances ends whatever the run still has.
 func (r *run) killInstances() {
-	for _, m := range r.instances {
+	for _, m := range r.running() {
 		if err := r.forget(m); err != nil {
 			r.engine.Log.Error("an instance was not removed", "instance", m.id, "err", err)
 		}
 	}
 }
 
-// releaseInstances ends the instances of a failed image, or keeps them for a
-// person and gives the words that say how to enter them.
-func (r *run) releaseInstances(ctx context.Context, keep bool) string {
-	if !keep || len(r.instances) == 0 {
-		r.killInstances()
-		return ""
-	}
-	e := r.engine
+// releaseInstances ends the instances of an image that ended. Those of a failed
+// one are kept for a person if the infrastructure configuration or their step
+// says so; the words that it gives say how to enter them.
+func (r *run) releaseInstances(ctx context.Context, failed bool) string {
 	var words strings.Builder
-	for id, m := range r.instances {
-		m.keepConsole()
-		row := store.Instance{ID: id, Kind: r.kindOf(m), Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
-		note := keptOf(row)
-		note.Enter, note.PID = m.Enter(), os.Getpid()
-		if m.stopped {
+	for _, m := range r.running() {
+		if keep := failed && (m.keep || !r.plan.Infrastructure.TerminateOnFailure); !keep || m.stopped {
 			continue
 		}
-		err := note.write()
-		if err == nil {
-			err = e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) })
-		}
-		if err != nil { // nobody could find it
-			e.Log.Error("keeping an instance", "instance", id, "err", err)
+		if err := r.keepMachine(ctx, m); err != nil { // nobody could find it
+			r.engine.Log.Error("keeping an instance", "instance", m.id, "err", err)
 			continue
 		}
-		e.mu.Lock()
-		e.kept[id] = m
-		e.mu.Unlock()
-		delete(r.instances, id)
-		fmt.Fprintf(&words, "\nInstance %s was kept. Enter it with: goldsmith shell %s --data-dir %s", id, r.arn, e.Dir)
+		fmt.Fprintf(&words, "\nInstance %s was kept. Enter it with: goldsmith shell %s --data-dir %s", m.id, r.arn, r.engine.Dir)
 	}
 	r.killInstances()
 	return words.String()
 }
 
-// kindOf names the kind that launched m: only overlays have no volume.
-func (r *run) kindOf(m *machine) string {
-	if m.volume == "" {
-		return r.engine.Tester.Name()
+// keepMachine hands an instance over from the run to the engine.
+func (r *run) keepMachine(ctx context.Context, m *machine) error {
+	e := r.engine
+	m.keepConsole()
+	row := store.Instance{ID: m.id, Kind: m.kind, Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
+	note := keptOf(row)
+	note.Enter, note.PID = m.Enter(), os.Getpid()
+	if err := note.write(); err != nil {
+		return err
 	}
-	return r.engine.Builder.Name()
+	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.kept[m.id] = m
+	e.mu.Unlock()
+	r.mu.Lock()
+	delete(r.instances, m.id)
+	r.mu.Unlock()
+	return nil
 }
 
 // NewInstanceID gives "i-" and 17 hexadecimal digits, as EC2 does.

@@ -67,6 +67,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	if errors.Is(err, errEnded) {
 		return nil
 	}
+	if errors.Is(err, errParked) {
+		return river.JobSnooze(parkedFor)
+	}
 	return r.end(ctx, err)
 }
 
@@ -78,7 +81,7 @@ var errEnded = errors.New("ended")
 // one process at a time owns the data folder.
 func (e *Engine) rescue(ctx context.Context) error {
 	return e.Store.Write(ctx, func(tx *store.Tx) error {
-		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE state IN ('running', 'retryable', 'scheduled', 'discarded')`
+		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE kind = 'image' AND state IN ('running', 'retryable', 'scheduled', 'discarded')`
 		if err := e.queue.exec(ctx, tx, q); err != nil {
 			return fmt.Errorf("taking up interrupted images: %w", err)
 		}

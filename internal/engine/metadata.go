@@ -38,15 +38,15 @@ func collectImageMetadata(ctx context.Context, c *call) (result, error) {
 		return result{}, fmt.Errorf("listing the packages: exit status %d", exit)
 	}
 	packages := parsePackages(list.String())
-	osVersion := c.run.plan.Parent.OSVersion
+	osVersion := c.plan.Parent.OSVersion
 	if found := readOSVersion(ctx, m); found != "" {
 		osVersion = found
 	}
-	c.run.log.printf("Found %s with %d packages", osVersion, len(packages))
+	c.log.printf("Found %s with %d packages", osVersion, len(packages))
 	return result{
 		outputs: map[string]any{"osVersion": osVersion, "associationId": c.row.ID},
 		commit: func(tx *store.Tx) error {
-			return c.run.engine.Recorder.Metadata(ctx, tx, c.run.arn, osVersion, packages)
+			return c.engine.Recorder.Metadata(ctx, tx, c.arn, osVersion, packages)
 		},
 	}, nil
 }

@@ -15,11 +15,21 @@ type Plan struct {
 	Components     []Component    `json:"components"`
 	Volume         Volume         `json:"volume"`
 	Infrastructure Infrastructure `json:"infrastructure"`
-	Tests          bool           `json:"tests"`    // false: the test stage is skipped
-	Metadata       bool           `json:"metadata"` // collect packages and the OS version
+	Workflows      []Workflow     `json:"workflows"` // in the order of the stages
+	Tests          bool           `json:"tests"`     // false: the test stage is skipped
+	Metadata       bool           `json:"metadata"`  // collect packages and the OS version
+	Scan           bool           `json:"scan"`      // a scan for vulnerabilities was asked for
+	LogGroup       string         `json:"logGroup"`  // of CloudWatch; workflows can read its name
 	AMITags        Tags           `json:"amiTags,omitempty"`
 	WorkingDir     string         `json:"workingDirectory"`
 	Destinations   []Destination  `json:"destinations"` // always holds the build region, first
+	Omitted        []Omission     `json:"omitted,omitempty"`
+}
+
+// Omission is a part of the image's making that is left out, and why.
+type Omission struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
 }
 
 // Tags are the keys and values of AWS resource tags.
@@ -91,7 +101,10 @@ type BlockDevice struct {
 // Infrastructure says where and how instances run.
 type Infrastructure struct {
 	ARN                string   `json:"arn"`
+	InstanceProfile    string   `json:"instanceProfileName,omitempty"`
 	InstanceTypes      []string `json:"instanceTypes,omitempty"`
+	SecurityGroups     []string `json:"securityGroupIds,omitempty"`
+	Subnet             string   `json:"subnetId,omitempty"`
 	TerminateOnFailure bool     `json:"terminateInstanceOnFailure"`
 	LogBucket          string   `json:"logBucket,omitempty"`
 	LogPrefix          string   `json:"logPrefix,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -12,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -23,6 +25,12 @@ type jobs interface {
 
 	// insert adds a job to a transaction.
 	insert(ctx context.Context, tx *store.Tx, job jobArgs) error
+
+	// removeLater adds a removal to a transaction, to be done at a time.
+	removeLater(ctx context.Context, tx *store.Tx, job removal, at time.Time) error
+
+	// recall makes the jobs of an image available that were put aside.
+	recall(ctx context.Context, imageARN string) error
 
 	// exec runs a statement on the queue's tables in a transaction.
 	exec(ctx context.Context, tx *store.Tx, statement string, args ...any) error
@@ -73,6 +81,28 @@ func client[T any](ctx context.Context, s *store.Store, driver riverdriver.Drive
 func (q *queue[T]) insert(ctx context.Context, tx *store.Tx, job jobArgs) error {
 	_, err := q.InsertTx(ctx, q.inside(tx), job, &river.InsertOpts{MaxAttempts: 25})
 	return err
+}
+
+func (q *queue[T]) removeLater(ctx context.Context, tx *store.Tx, job removal, at time.Time) error {
+	_, err := q.InsertTx(ctx, q.inside(tx), job, &river.InsertOpts{ScheduledAt: at, MaxAttempts: 25})
+	if err != nil {
+		return fmt.Errorf("queueing the removal of %s: %w", job.AMI, err)
+	}
+	return nil
+}
+
+func (q *queue[T]) recall(ctx context.Context, imageARN string) error {
+	aside := river.NewJobListParams().Kinds(jobArgs{}.Kind()).States(rivertype.JobStateScheduled).Where("args ->> 'imageArn' = @image", river.NamedArgs{"image": imageARN})
+	found, err := q.JobList(ctx, aside)
+	if err != nil {
+		return err
+	}
+	for _, job := range found.Jobs {
+		if _, err := q.JobRetry(ctx, job.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (q *queue[T]) exec(ctx context.Context, tx *store.Tx, statement string, args ...any) error {

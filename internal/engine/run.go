@@ -5,37 +5,33 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/store"
+	"github.com/goldsmith-build/goldsmith/internal/workflow"
 )
 
 // run is the work on one image.
 type run struct {
-	engine    *Engine
-	arn       string
-	plan      *Plan
-	log       *imageLog
-	status    Status    // the image's state as recorded
-	since     time.Time // when it came into that state
+	engine *Engine
+	arn    string
+	plan   *Plan
+	flows  []definition
+	log    *imageLog
+	status Status    // the image's state as recorded
+	since  time.Time // when it came into that state
+	began  time.Time // when its first workflow began
+
+	mu        sync.Mutex // workflows of a group run side by side
 	instances map[string]*machine
 	outputs   map[string]any // workflowOutputs
-	workflow  *store.WorkflowExecution
+	built     string         // the AMI that the build workflow made
 }
-
-// stage is one of the three parts of a run.
-type stage struct {
-	document *Document
-	kind     string // WorkflowType of the API
-	status   Status
-}
-
-// stages are always run in this order (User Guide, "Manage workflows"). Each is
-// a managed workflow document.
-var stages []stage
 
 // do brings the image to AVAILABLE and returns errEnded, or says why not.
 func (r *run) do(ctx context.Context) error {
@@ -45,18 +41,22 @@ func (r *run) do(ctx context.Context) error {
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
-	done, err := r.resume(ctx)
+	past, err := r.resume(ctx)
 	if err != nil {
 		return err
 	}
-	for i, st := range stages {
-		if done > i || st.kind == "TEST" && !r.plan.Tests {
+	for _, b := range batches(r.plan.Workflows) {
+		b = slices.DeleteFunc(b, func(i int) bool { return past.done[i] || r.flows[i].Type == string(workflow.Test) && !r.plan.Tests })
+		if len(b) == 0 {
 			continue
 		}
-		if err := r.transition(ctx, st.status); err != nil {
-			return err
+		// An image that is INTEGRATING distributes, too.
+		if to := statusOf[r.flows[b[0]].Type]; r.status != Integrating || to != Distributing {
+			if err := r.transition(ctx, to); err != nil {
+				return err
+			}
 		}
-		if err := r.runWorkflow(ctx, st, i); err != nil {
+		if err := r.runBatch(ctx, b, past.taken); err != nil {
 			return err
 		}
 	}
@@ -81,12 +81,15 @@ func (r *run) prepare(ctx context.Context) error {
 			return fmt.Errorf("reading the plan: %w", err)
 		}
 		r.log = openLog(e, r.plan)
-		return nil
+		return r.readFlows()
 	}
 	if r.plan, err = e.Resolver.Plan(ctx, r.arn); err != nil {
 		return err
 	}
 	r.log = openLog(e, r.plan)
+	if err := r.readFlows(); err != nil {
+		return err
+	}
 	if data, err = json.Marshal(r.plan); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
@@ -99,6 +102,15 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// readFlows reads the plan's workflows; a plan without any has the default ones.
+func (r *run) readFlows() (err error) {
+	if len(r.plan.Workflows) == 0 {
+		r.plan.Workflows = DefaultWorkflows(r.plan.Image.Region, r.plan.Tests)
+	}
+	r.flows, err = r.plan.read()
+	return err
 }
 
 // checkCancelled ends a run that was cancelled before or while it waited.
@@ -153,7 +165,8 @@ func (r *run) finish(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := r.transition(ctx, Available, inTime); err != nil {
+	outputs := func(tx *store.Tx) error { return r.recordOutputs(ctx, tx, nil) }
+	if err := r.transition(ctx, Available, inTime, outputs); err != nil {
 		return err
 	}
 	r.killInstances()
@@ -174,23 +187,15 @@ func (r *run) end(ctx context.Context, cause error) error {
 		to, reason = Cancelled, errCancelled.Error()
 	}
 	ctx = context.WithoutCancel(ctx)
-	keep := to == Failed && r.plan != nil && !r.plan.Infrastructure.TerminateOnFailure
-	kept := r.releaseInstances(ctx, keep)
+	kept := r.releaseInstances(ctx, to == Failed)
 	reason = cut(reason, maxReason-len(kept)) + kept
 	var failure *Failure
 	if to == Failed {
 		failure = r.failure(cause)
 	}
 	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
-		if to == Cancelled || r.status != Integrating && r.status != Distributing {
-			if err := r.withdraw(tx); err != nil {
-				return err
-			}
-			if r.status == Integrating {
-				if err := r.engine.Recorder.Outputs(ctx, tx, r.arn, nil); err != nil {
-					return fmt.Errorf("taking the outputs back: %w", err)
-				}
-			}
+		if err := r.takeBack(ctx, tx, to); err != nil {
+			return err
 		}
 		if err := r.closeWorkflows(tx, to, reason); err != nil {
 			return err
@@ -230,13 +235,6 @@ func (r *run) failure(cause error) *Failure {
 		f.Distribution = &distribution.DistributionFailure
 	}
 	return f
-}
-
-// workflowARN names a managed workflow: Amazon's account, one version for each
-// release of the document.
-func (r *run) workflowARN(st stage) string {
-	kind := map[string]string{"BUILD": "build", "TEST": "test", "DISTRIBUTION": "distribution"}[st.kind]
-	return fmt.Sprintf("arn:aws:imagebuilder:%s:aws:workflow/%s/%s/1.0.0/1", r.plan.Image.Region, kind, st.document.Name)
 }
 
 // newID gives "wf-UUID" and the like.

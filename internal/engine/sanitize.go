@@ -25,12 +25,12 @@ func sanitizeInstance(ctx context.Context, c *call) (result, error) {
 		return result{}, fmt.Errorf("putting the clean-up script into the instance: %w", err)
 	}
 	stderr := &tail{max: 4096}
-	exit, err := m.Exec(ctx, instance.Command{Argv: []string{"/bin/sh", script, c.run.plan.WorkingDir}, Stderr: stderr})
+	exit, err := m.Exec(ctx, instance.Command{Argv: []string{"/bin/sh", script, c.plan.WorkingDir}, Stderr: stderr})
 	if err != nil {
 		return result{}, fmt.Errorf("cleaning the instance up: %w", err)
 	}
 	if exit != 0 {
 		return result{}, fmt.Errorf("cleaning the instance up: exit status %d: %s", exit, lastLines(stderr.String(), 400))
 	}
-	return result{outputs: map[string]any{"status": "Success", "output": "", "runCommandId": c.row.ID}}, nil
+	return c.commandDone(""), nil
 }

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -81,6 +82,9 @@ func (d *Document) CheckType(t Type) Problems {
 		if s.Action.Unavailable != "" {
 			report(s, "unavailable", "The step '%s' uses the action %s: %s.", s.Name, s.Action.Name, s.Action.Unavailable)
 		}
+		if why := s.unavailableInput(); why != "" {
+			report(s, "unavailable", "The step '%s' uses the action %s: %s.", s.Name, s.Action.Name, why)
+		}
 		switch s.Action.Name {
 		case "DistributeContainerImage":
 			containers = s
@@ -107,4 +111,44 @@ func typeList(types []Type) string {
 		text += string(t)
 	}
 	return text
+}
+
+// shellDocument is the one command document that RunCommand runs.
+const shellDocument = "AWS-RunShellScript"
+
+// RefuseCommandDocument says why RunCommand does not run a Systems Manager
+// document, "" if it does.
+func RefuseCommandDocument(name string) string {
+	switch name {
+	case shellDocument:
+		return ""
+	case "AWS-RunPowerShellScript":
+		return "the document AWS-RunPowerShellScript is for Windows instances, which do not run in this version"
+	}
+	return fmt.Sprintf("the document '%s' is not there; RunCommand runs %s, with the parameters commands, workingDirectory and executionTimeout", shorten(name), shellDocument)
+}
+
+// unavailableInput says why this version does not run a step with the inputs
+// that stand in the document, "" if it does.
+func (s *Step) unavailableInput() string {
+	text := func(name string) (string, bool) {
+		v, _ := s.inputs.get(name)
+		l, _ := v.(literal)
+		t, ok := l.v.(string)
+		return t, ok
+	}
+	switch s.Action.Name {
+	case "RunCommand":
+		if name, ok := text("documentName"); ok {
+			return RefuseCommandDocument(name)
+		}
+	case "WaitForAction":
+		if _, ok := s.inputs.get("lambdaFunctionName"); ok {
+			return "there are no Lambda functions here (lambdaFunctionName)"
+		}
+		if payload, ok := text("payload"); ok && !json.Valid([]byte(payload)) {
+			return "payload is not JSON"
+		}
+	}
+	return ""
 }

@@ -106,6 +106,9 @@ func (s *Step) Uses(step string) bool {
 	return used
 }
 
+// TakesInstance reports whether the step works on an instance that exists.
+func (s *Step) TakesInstance() bool { return find(s.Action.Inputs, instanceID.Name) != nil }
+
 // references calls f for every reference in the step's inputs, its condition
 // and its rollbackEnabled.
 func (s *Step) references(f func(Path, place)) {

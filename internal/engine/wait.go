@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// errParked says that a workflow waits for somebody and holds no instance: its
+// job goes back to the queue until it is decided.
+var errParked = errors.New("the workflow waits for an action")
+
+const (
+	// waitPoll is how often a workflow that waits with an instance looks at its
+	// row, in case another process took the answer.
+	waitPoll = 2 * time.Second
+	// parkedFor is how long a job that was put back stays there at most; it is
+	// called at once when the answer comes.
+	parkedFor = 30 * time.Second
+)
+
+// decision is the answer to a waiting step, as its outputs have it.
+type decision struct {
+	Action string `json:"action"` // RESUME or STOP
+	Reason string `json:"reason"`
+}
+
+// waitForAction is the action WaitForAction: the workflow goes on when
+// SendWorkflowStepAction says so. The answer is the outputs of the step's row,
+// so that it is found whatever died meanwhile; the time limit runs from the
+// step's first start.
+func waitForAction(ctx context.Context, c *call) (result, error) {
+	if c.inputs["lambdaFunctionName"] != nil {
+		return result{}, fmt.Errorf("there are no Lambda functions here (lambdaFunctionName)")
+	}
+	if payload := c.str("payload"); payload != "" && !json.Valid([]byte(payload)) {
+		return result{}, fmt.Errorf("payload is not JSON")
+	}
+	d, err := c.decided(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	if d == nil && c.row.Message != waitingMessage {
+		if err := c.announce(ctx); err != nil {
+			return result{}, err
+		}
+	}
+	deadline := c.waitDeadline()
+	wake, done := c.engine.listen(c.arn)
+	defer done()
+	for d == nil {
+		left := deadline.Sub(c.engine.Now())
+		if left <= 0 {
+			return result{}, fmt.Errorf("nobody answered within %d seconds", c.row.TimeoutSeconds)
+		}
+		if c.alone && c.instanceCount() == 0 {
+			return result{}, errParked
+		}
+		select {
+		case <-ctx.Done():
+			return result{}, ctx.Err()
+		case <-wake:
+		case <-time.After(min(left, waitPoll)):
+		}
+		if d, err = c.decided(ctx); err != nil {
+			return result{}, err
+		}
+	}
+	c.log.printf("Step %s was answered with %s: %s", c.row.Name, d.Action, d.Reason)
+	if d.Action == "STOP" {
+		return result{}, fmt.Errorf("the workflow was stopped by SendWorkflowStepAction: %s", orText(d.Reason, "no reason was given"))
+	}
+	return result{outputs: map[string]any{"action": d.Action, "reason": d.Reason}}, nil
+}
+
+// waitDeadline is when the attempt at hand is over. It follows from the row, so
+// that it is the same after a restart.
+func (c *call) waitDeadline() time.Time {
+	earlier := time.Duration(c.row.Attempt - 1)
+	limit := time.Duration(c.row.TimeoutSeconds) * time.Second
+	return c.row.Start.Add(limit + earlier*(limit+c.document.Steps[c.row.Ordinal].Retry.Backoff))
+}
+
+// decided reads the answer, nil if there is none yet.
+func (c *call) decided(ctx context.Context) (*decision, error) {
+	var row store.StepExecution
+	err := c.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		row, _, err = tx.StepExecution(c.row.ID)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for an answer: %w", err)
+	}
+	if row.Outputs == "" {
+		return nil, nil
+	}
+	var d decision
+	if err := json.Unmarshal([]byte(row.Outputs), &d); err != nil || d.Action == "" {
+		return nil, nil
+	}
+	c.row.Outputs = row.Outputs
+	return &d, nil
+}
+
+// waitingEvent is the event that EventBridge would get (User Guide, "EventBridge
+// events").
+type waitingEvent struct {
+	Version    string            `json:"version"`
+	ID         string            `json:"id"`
+	DetailType string            `json:"detail-type"`
+	Source     string            `json:"source"`
+	Account    string            `json:"account"`
+	Time       string            `json:"time"`
+	Region     string            `json:"region"`
+	Resources  []string          `json:"resources"`
+	Detail     map[string]string `json:"detail"`
+}
+
+// announce says in the logs that the step waits, and in its message how to
+// answer.
+func (c *call) announce(ctx context.Context) error {
+	event, err := json.Marshal(waitingEvent{
+		Version: "0", ID: uuid.NewString(), DetailType: "EC2 Image Builder Workflow Step Waiting", Source: "aws.imagebuilder", Account: c.plan.Image.Account,
+		Time: c.engine.Now().UTC().Format("2006-01-02T15:04:05Z"), Region: c.plan.Image.Region, Resources: []string{c.arn, c.ARN},
+		Detail: map[string]string{"workflow-execution-id": c.row.WorkflowExecutionID, "workflow-step-execution-id": c.row.ID, "workflow-step-name": c.row.Name},
+	})
+	if err != nil {
+		return err
+	}
+	c.log.printf("Step %s waits for an action: %s", c.row.Name, event)
+	c.engine.Log.Info("a workflow step waits for an action", "image", c.arn, "step", c.row.ID, "event", string(event))
+	return c.engine.Store.Write(ctx, func(tx *store.Tx) error {
+		row, ok, err := tx.StepExecution(c.row.ID) // an answer may be there already
+		if err != nil || !ok {
+			return fmt.Errorf("reading step %s again: %w", c.row.Name, err)
+		}
+		row.Message = waitingMessage
+		*c.row = row
+		return putStep(tx, row)
+	})
+}
+
+// waitingMessage is the message of a step that waits.
+const waitingMessage = "Waiting for SendWorkflowStepAction."
+
+// Answer records the answer to a waiting step: RESUME or STOP. It is a fault
+// InvalidRequestException if the step does not wait, or was answered before.
+// Call Interrupt once the transaction is committed.
+func Answer(tx *store.Tx, step store.StepExecution, action, reason string, now time.Time) error {
+	over := step.Attempt <= 1 && now.After(step.Start.Add(time.Duration(step.TimeoutSeconds)*time.Second))
+	switch {
+	case step.Action != waitForActionName || step.Status != stepRunning || over:
+		return fault.New("InvalidRequestException", "The workflow step execution '%s' is not waiting for an action; its status is %s.", step.ID, step.Status)
+	case step.Outputs != "":
+		return fault.New("InvalidRequestException", "The workflow step execution '%s' has been answered already.", step.ID)
+	}
+	data, err := json.Marshal(decision{Action: action, Reason: reason})
+	if err != nil {
+		return err
+	}
+	step.Outputs = string(data)
+	return putStep(tx, step)
+}
+
+// instanceCount is how many instances the image has.
+func (r *run) instanceCount() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.instances)
+}
