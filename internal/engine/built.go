@@ -149,7 +149,7 @@ func (r *run) takeBack(ctx context.Context, tx *store.Tx, to Status) error {
 		return nil
 	}
 	keep := ""
-	if r.builds() && (r.status == Testing || r.status == Distributing || r.status == Integrating) {
+	if r.plan != nil && r.builds() && (r.status == Testing || r.status == Distributing || r.status == Integrating) {
 		keep = r.subject()
 	}
 	err := r.eachStep(tx, func(step store.StepExecution) error { return r.withdraw(tx, step, keep) })
@@ -164,7 +164,7 @@ func (r *run) takeBack(ctx context.Context, tx *store.Tx, to Status) error {
 	if keep == "" {
 		return nil
 	}
-	if _, err := r.engine.Cloud.Modify(tx, keep, func(a *cloud.AMI) { a.State = cloud.Disabled }); err != nil {
+	if err := r.engine.Cloud.Disable(tx, keep); err != nil {
 		return fmt.Errorf("disabling %s: %w", keep, err)
 	}
 	r.log.printf("Disabled %s; it is removed in %d hours unless the image is retried", keep, int(retryWindow.Hours()))
@@ -219,7 +219,6 @@ func (r *run) reinstate(ctx context.Context) error {
 			return nil
 		}
 		r.log.printf("Enabled %s again", id)
-		_, err = r.engine.Cloud.Modify(tx, id, func(a *cloud.AMI) { a.State = cloud.Available })
-		return err
+		return r.engine.Cloud.Enable(tx, id)
 	})
 }
