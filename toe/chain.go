@@ -57,7 +57,7 @@ func (c *chain) value(document int, phase, step, side string, index int, key str
 }
 
 // published is the content of chaining.json.
-func (c *chain) published() any {
+func (c *chain) published() publishedChain {
 	documents := make([]map[string]*chainEntry, len(c.documents))
 	for i, d := range c.documents {
 		documents[i] = make(map[string]*chainEntry, len(d))
@@ -67,10 +67,18 @@ func (c *chain) published() any {
 			}
 		}
 	}
-	return struct {
-		Version   int                      `json:"version"`
-		Documents []map[string]*chainEntry `json:"documents"`
-	}{1, documents}
+	return publishedChain{chainVersion, documents}
+}
+
+// chainFile is the file of the log folder with what steps left for later ones.
+const (
+	chainFile    = "chaining.json"
+	chainVersion = 1
+)
+
+type publishedChain struct {
+	Version   int                      `json:"version"`
+	Documents []map[string]*chainEntry `json:"documents"` // by "phase.step"
 }
 
 // joined gives the outputs of a loop: for each key the values of its

@@ -24,6 +24,7 @@ type executor struct {
 	logs      *logFolder
 	journal   *journal
 	chain     *chain
+	from      *start // nil for the first step
 	detail    *Detail
 
 	counts        Summary // the counters only
@@ -60,6 +61,9 @@ func (x *executor) selected(phase string) bool {
 
 func (x *executor) documents(ctx context.Context) outcome {
 	for i := range x.docs {
+		if x.from != nil && i < x.from.document {
+			continue
+		}
 		if o := x.document(ctx, i); o != proceed {
 			return o
 		}
@@ -74,6 +78,7 @@ func (x *executor) documents(ctx context.Context) outcome {
 type place struct {
 	document int
 	doc      *loaded
+	index    int // of the phase
 	phase    *Phase
 	step     *Step
 	live     *liveness
@@ -95,10 +100,10 @@ func (x *executor) document(ctx context.Context, index int) outcome {
 	result := proceed
 	for i := range d.doc.Phases {
 		ph := &d.doc.Phases[i]
-		if !x.selected(ph.Name) {
+		if !x.selected(ph.Name) || x.from.skips(index, i, len(ph.Steps)-1) {
 			continue
 		}
-		result = x.phase(ctx, &place{document: index, doc: d, phase: ph, live: live, result: r})
+		result = x.phase(ctx, &place{document: index, doc: d, index: i, phase: ph, live: live, result: r})
 		if result != proceed {
 			break
 		}
@@ -126,6 +131,9 @@ func (x *executor) phase(ctx context.Context, at *place) outcome {
 	at.live.phase = false
 	result := proceed
 	for i := range at.phase.Steps {
+		if x.from.skips(at.document, at.index, i) {
+			continue
+		}
 		at.step = &at.phase.Steps[i]
 		var step *StepResult
 		step, result = x.step(ctx, at)

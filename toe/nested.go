@@ -82,7 +82,7 @@ func (x *executor) child(ctx context.Context, at *place, it *iteration, call act
 	c.o, c.docs, c.scope, c.ancestors = &o, []*loaded{doc}, scope+"/", ancestors
 	// The same id after a restart.
 	c.id = uuid.NewSHA1(uuid.NameSpaceOID, []byte(x.id+"/"+c.scope)).String()
-	c.chain = newChain(1)
+	c.chain, c.from = newChain(1), nil
 	c.detail = &Detail{ExecutionID: c.id, StartTime: Timestamp{time.Now()}}
 	c.counts, c.failure, c.failureStderr, c.timedOut, c.delay = Summary{}, nil, "", false, 0
 	return &c, nil

@@ -52,6 +52,15 @@ type Options struct {
 	Parameters map[string]string // for all documents; undeclared names are ignored
 	Phases     []string          // which phases to run, in document order; nil for all
 
+	// From is the step to begin with: PHASE.STEP, or DOCUMENT:PHASE.STEP where
+	// there are several documents, each named by its path, name or number.
+	// Steps before it are not run; "" runs all.
+	From string
+
+	// OutputsFrom is the log folder of an earlier run, whose outputs stand for
+	// those of the steps before From; "" for none.
+	OutputsFrom string
+
 	// EmptyParameters gives parameters without default and value the empty
 	// text, as the original does, instead of refusing to run.
 	EmptyParameters bool
@@ -142,7 +151,7 @@ func (o *Options) check() error {
 	}
 	for _, name := range o.BlockedActions {
 		if !slices.Contains(action.Names(), name) {
-			return usage("the blocked action %q does not exist", name)
+			return usage("the blocked action %q does not exist%s", name, suggest(name, action.Names()))
 		}
 	}
 	if o.Log == nil {

@@ -46,22 +46,33 @@ func (p *parser) references() {
 
 func (p *parser) stepReferences(phase, step int) {
 	s := &p.doc.Phases[phase].Steps[step]
-	at := site{phase: phase, step: step}
-	visit := func(n *source.Node) { p.checkText(n, n.Text, at) }
+	check := func(at site) func(*source.Node) {
+		return func(n *source.Node) { p.checkText(n, n.Text, at) }
+	}
+	s.inputTexts(check(site{phase: phase, step: step}))
+	s.whenTexts(check(site{phase: phase, step: step, inIf: true}))
+	s.loopTexts(check(site{phase: phase, step: step, inLoop: true}))
+}
+
+// texts visits every text of a step that may hold references.
+func (s *Step) texts(visit func(*source.Node)) {
+	s.inputTexts(visit)
+	s.whenTexts(visit)
+	s.loopTexts(visit)
+}
+
+func (s *Step) inputTexts(visit func(*source.Node)) {
 	for _, e := range s.entries {
 		e.nodes(visit)
 	}
 	if s.condition != nil {
 		s.condition.Texts(func(_ reference.Text, n *source.Node) { visit(n) })
 	}
+}
+
+func (s *Step) whenTexts(visit func(*source.Node)) {
 	if s.when != nil {
-		at.inIf = true
 		s.when.expr.Texts(func(_ reference.Text, n *source.Node) { visit(n) })
-		at.inIf = false
-	}
-	if s.Loop != nil {
-		at.inLoop = true
-		p.loopReferences(s, at)
 	}
 }
 
@@ -84,18 +95,17 @@ func (e *entry) nodes(visit func(*source.Node)) {
 	}
 }
 
-func (p *parser) loopReferences(s *Step, at site) {
-	node := s.Loop.node
-	if node == nil {
+func (s *Step) loopTexts(visit func(*source.Node)) {
+	if s.Loop == nil || s.Loop.node == nil {
 		return
 	}
-	for _, item := range node.Items {
+	for _, item := range s.Loop.node.Items {
 		if item.Kind == source.Scalar {
-			p.checkText(item, item.Text, at)
+			visit(item)
 		}
 	}
-	if list := node.Get("list"); list != nil && list.Kind == source.Scalar {
-		p.checkText(list, list.Text, at)
+	if list := s.Loop.node.Get("list"); list != nil && list.Kind == source.Scalar {
+		visit(list)
 	}
 }
 

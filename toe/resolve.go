@@ -31,12 +31,19 @@ type resolver struct {
 	at   *place
 	loop *iteration // nil outside a loop
 
+	// look finds values before anything runs; nil for value.
+	look func(reference.Ref) (value string, keep bool, err error)
+
 	secret bool // a value was secret
 }
 
 func (r *resolver) expand(t reference.Text) (string, error) {
+	look := r.look
+	if look == nil {
+		look = r.value
+	}
 	return t.Expand(func(ref reference.Ref) (string, bool, error) {
-		value, keep, err := r.value(ref)
+		value, keep, err := look(ref)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", ref.Text, err)
 		}

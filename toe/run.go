@@ -36,8 +36,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if len(problems) > 0 {
 		return refuse(&o, problems), nil
 	}
-	x, err := newExecutor(ctx, &o, docs)
+	x := &executor{o: &o, docs: docs, id: o.ExecutionID, start: time.Now()}
+	problems, err := x.withStart()
 	if err != nil {
+		return nil, err
+	}
+	if len(problems) > 0 {
+		return refuse(&o, problems), nil
+	}
+	if err := x.open(ctx); err != nil {
 		return nil, err
 	}
 	defer x.close()
@@ -174,15 +181,15 @@ func newExecutionID() string {
 	return uuid.NewString()
 }
 
-// newExecutor opens the state and the logs of a run, new or interrupted.
-func newExecutor(ctx context.Context, o *Options, docs []*loaded) (*executor, error) {
-	x := &executor{o: o, docs: docs, id: o.ExecutionID, start: time.Now(), chain: newChain(len(docs))}
+// open opens the state and the logs of a run, new or interrupted.
+func (x *executor) open(ctx context.Context) error {
+	o := x.o
 	if err := x.environment(); err != nil {
-		return nil, err
+		return err
 	}
-	journal, header, err := openJournal(o, digest(docs, o.Phases))
+	journal, header, err := openJournal(o, x.digest())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	x.journal = journal
 	if x.id == "" {
@@ -194,18 +201,18 @@ func newExecutor(ctx context.Context, o *Options, docs []*loaded) (*executor, er
 	}
 	if logDir, err = filepath.Abs(logDir); err != nil {
 		journal.close()
-		return nil, fmt.Errorf("finding the log folder: %w", err)
+		return fmt.Errorf("finding the log folder: %w", err)
 	}
 	if x.logs, err = openLogs(logDir, time.Now, o.Trace); err != nil {
 		journal.close()
-		return nil, err
+		return err
 	}
 	if err := x.begin(header); err != nil {
 		x.close()
-		return nil, err
+		return err
 	}
 	x.removeAutorun(ctx, header != nil)
-	return x, nil
+	return nil
 }
 
 // begin records the start, or the resumption, of the run.
@@ -227,7 +234,7 @@ func (x *executor) begin(header *record) error {
 	x.logs.debug.Info("run started", "executionId", x.id, "documents", len(x.docs), "platform", runtime.GOOS)
 	return x.journal.add(&record{
 		Kind: "run", Version: stateVersion, ExecutionID: x.id, Start: x.start,
-		Digest: digest(x.docs, x.o.Phases), LogFolder: x.logs.dir, Temporary: x.temp,
+		Digest: x.digest(), LogFolder: x.logs.dir, Temporary: x.temp,
 	})
 }
 
@@ -288,7 +295,7 @@ func (x *executor) finish(ctx context.Context, outcome outcome) *Result {
 	}
 	x.detail.Status, x.detail.FailureMessage, x.detail.EndTime = s.Status, s.FailureMessage, Timestamp{time.Now()}
 	x.logs.writeJSON("detailedoutput.json", x.detail)
-	x.logs.writeJSON("chaining.json", x.chain.published())
+	x.logs.writeJSON(chainFile, x.chain.published())
 	x.closingLines(s.Status)
 	if err := x.logs.failure(); err != nil && s.Status == StatusSuccess {
 		s.Status, s.FailureMessage = StatusFailed, err.Error()

@@ -80,9 +80,9 @@ type journal struct {
 
 // digest identifies what is run, so that the state of one run is never taken
 // for that of another.
-func digest(docs []*loaded, phases []string) string {
+func (x *executor) digest() string {
 	h := sha256.New()
-	for _, d := range docs {
+	for _, d := range x.docs {
 		fmt.Fprintf(h, "document %q %s\n", d.source.Path, d.doc.Hash())
 		names := make([]string, 0, len(d.values))
 		for name := range d.values {
@@ -93,9 +93,12 @@ func digest(docs []*loaded, phases []string) string {
 			fmt.Fprintf(h, "parameter %q %q\n", name, d.values[name])
 		}
 	}
-	sorted := slices.Clone(phases)
+	sorted := slices.Clone(x.o.Phases)
 	slices.Sort(sorted)
 	fmt.Fprintf(h, "phases %q\n", sorted)
+	if x.o.From != "" {
+		fmt.Fprintf(h, "from %q\n", x.o.From)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -110,20 +110,24 @@ func (r *running) decide(ctx context.Context) (run bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("deciding the step's if: %w", err)
 	}
-	outcome := w.outcome.Else
-	if outcome == "" {
-		outcome = "Skip"
-	}
-	if holds {
-		if outcome = w.outcome.Then; outcome == "" {
-			outcome = "Execute"
-		}
-	}
+	outcome := w.decide(holds)
 	r.x.logs.linef("The condition of step %s is %t: %s", r.at.step.Name, holds, outcome)
 	if outcome == "Abort" {
 		return false, errors.New("the step's if is decided as Abort")
 	}
 	return outcome == "Execute", nil
+}
+
+// decide gives "Execute", "Skip" or "Abort" for the condition's result.
+func (w *when) decide(holds bool) string {
+	outcome, otherwise := w.outcome.Else, "Skip"
+	if holds {
+		outcome, otherwise = w.outcome.Then, "Execute"
+	}
+	if outcome == "" {
+		return otherwise
+	}
+	return outcome
 }
 
 // tryOnce makes one attempt, in the time that one attempt has, and says

@@ -27,6 +27,10 @@ type runFlags struct {
 	emptyParameters bool
 	events          bool
 	trace           bool
+	dry             bool
+	json            bool
+	from            string
+	outputsFrom     string
 	remote          remoteFlags
 }
 
@@ -46,7 +50,9 @@ func runCommand() *cobra.Command {
 		Long: "Runs all selected phases of each document, in order, and prints a summary as JSON.\n\n" +
 			"Exit status: 0 success, 1 failure, 2 wrong use, 194 restart the machine and run the\nsame command again.",
 		Example: "  toe run --documents nginx.yaml --phases build,validate\n" +
-			"  toe run --documents nginx.yaml --parameters Version=1.2,Color=blue --events",
+			"  toe run --documents nginx.yaml --parameters Version=1.2,Color=blue --events\n" +
+			"  toe run --documents nginx.yaml --dry-run\n" +
+			"  toe run --documents nginx.yaml --from build.Configure --outputs-from TOE_2026-11-22_03-18-47_UTC-0_x",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -65,6 +71,10 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.rebootMode, "reboot-mode", "exit", "what to do when a step asks for a restart: exit (with 194), standalone, forbid")
 	flags.StringVar(&f.blocked, "blocked-action-modules", "", "comma-separated actions that documents must not use")
 	flags.BoolVar(&f.emptyParameters, "empty-parameters", false, "let parameters without a value be empty instead of failing")
+	flags.BoolVar(&f.dry, "dry-run", false, "print what would run, with everything that is known put in, and do nothing")
+	flags.StringVar(&f.from, "from", "", "begin with this step: PHASE.STEP, or DOCUMENT:PHASE.STEP")
+	flags.StringVar(&f.outputsFrom, "outputs-from", "", "log folder of an earlier run, whose outputs stand for those of the steps before --from")
+	flags.BoolVar(&f.json, "json", false, "print JSON, which a run does anyhow: also for --dry-run")
 	flags.BoolVar(&f.events, "events", false, "print one JSON object a line for everything that happens")
 	flags.BoolVarP(&f.trace, "trace", "t", false, "copy the console log to standard error")
 	flags.StringVarP(&f.remote.logBucket, "log-s3-bucket-name", "b", "", "bucket to upload the logs to")
@@ -96,6 +106,9 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	}
 	stdout, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	o.Log = plainLog(stderr)
+	if f.dry {
+		return f.dryRun(cmd, o)
+	}
 	if f.trace {
 		o.Trace = func(line []byte) { _, _ = stderr.Write(line) }
 	}
@@ -173,6 +186,7 @@ func (f *runFlags) options(cmd *cobra.Command) (toe.Options, error) {
 	}
 	o.Phases = splitList(f.phases)
 	o.EmptyParameters = f.emptyParameters
+	o.From, o.OutputsFrom = f.from, f.outputsFrom
 	o.ExecutionID = f.executionID
 	o.LogDirectory = f.logDirectory
 	o.StateDirectory = f.stateDirectory
