@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -201,6 +202,24 @@ func webServers(t *testing.T) (plain, secure string) {
 	return a.URL, b.URL
 }
 
+// layOut makes the case's files. Nothing is started meanwhile: a program that
+// inherits an open file would make it busy for whoever runs it.
+func (c *conformanceCase) layOut(dir string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	for name, content := range c.files {
+		path := filepath.Join(dir, name)
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(name, "work/bin/") {
+			mode = 0o755
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), mode)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // run runs the case's document, over restarts, and gives how its steps ended.
 func (c *conformanceCase) run(t *testing.T) *toe.Result {
 	t.Helper()
@@ -209,15 +228,8 @@ func (c *conformanceCase) run(t *testing.T) *toe.Result {
 	if err := os.MkdirAll(filepath.Join(work, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range c.files {
-		path := filepath.Join(b.dir, name)
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(name, "work/bin/") {
-			mode = 0o755
-		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), mode)); err != nil {
-			t.Fatal(err)
-		}
+	if err := c.layOut(b.dir); err != nil {
+		t.Fatal(err)
 	}
 	me, err := user.Current()
 	if err != nil {

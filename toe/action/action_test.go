@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -38,8 +39,12 @@ func do(t *testing.T, h *Host, name string, entries ...map[string]any) (Result, 
 
 type fields = map[string]any
 
+// write makes a file. Nothing is started meanwhile: a program that inherits
+// the open file would make it busy for whoever runs it.
 func write(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
