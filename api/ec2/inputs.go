@@ -2,6 +2,121 @@
 
 package ec2
 
+import (
+	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
+)
+
+// CopyImageInput is the input of CopyImage.
+type CopyImageInput struct {
+	// At most 128 characters.
+	ClientToken *string `json:"ClientToken,omitzero" form:"ClientToken" element:"ClientToken"`
+	// At most 255 characters.
+	Description *string `json:"Description,omitzero" form:"Description" element:"Description"`
+	Encrypted   *bool   `json:"Encrypted,omitzero" form:"Encrypted" element:"encrypted"`
+	KmsKeyId    *string `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"kmsKeyId"`
+	// Required. 3 to 128 characters.
+	Name *string `json:"Name,omitzero" form:"Name" element:"Name"`
+	// Required.
+	SourceImageId *string `json:"SourceImageId,omitzero" form:"SourceImageId" element:"SourceImageId"`
+	// Required.
+	SourceRegion                          *string            `json:"SourceRegion,omitzero" form:"SourceRegion" element:"SourceRegion"`
+	DestinationOutpostArn                 *string            `json:"DestinationOutpostArn,omitzero" form:"DestinationOutpostArn" element:"DestinationOutpostArn"`
+	CopyImageTags                         *bool              `json:"CopyImageTags,omitzero" form:"CopyImageTags" element:"CopyImageTags"`
+	TagSpecifications                     []TagSpecification `json:"TagSpecifications,omitzero" form:"TagSpecification" element:"TagSpecification>item"`
+	SnapshotCopyCompletionDurationMinutes *int64             `json:"SnapshotCopyCompletionDurationMinutes,omitzero" form:"SnapshotCopyCompletionDurationMinutes" element:"SnapshotCopyCompletionDurationMinutes"`
+	DestinationAvailabilityZone           *string            `json:"DestinationAvailabilityZone,omitzero" form:"DestinationAvailabilityZone" element:"DestinationAvailabilityZone"`
+	DestinationAvailabilityZoneId         *string            `json:"DestinationAvailabilityZoneId,omitzero" form:"DestinationAvailabilityZoneId" element:"DestinationAvailabilityZoneId"`
+	DryRun                                *bool              `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
+// CreateLaunchTemplateInput is the input of CreateLaunchTemplate.
+type CreateLaunchTemplateInput struct {
+	DryRun      *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	ClientToken *string `json:"ClientToken,omitzero" form:"ClientToken" element:"ClientToken"`
+	// Required.
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+	// At most 255 characters.
+	VersionDescription *string `json:"VersionDescription,omitzero" form:"VersionDescription" element:"VersionDescription"`
+	// Required.
+	LaunchTemplateData *RequestLaunchTemplateData `json:"LaunchTemplateData,omitzero" form:"LaunchTemplateData" element:"LaunchTemplateData"`
+	Operator           *OperatorRequest           `json:"Operator,omitzero" form:"Operator" element:"Operator"`
+	TagSpecifications  []TagSpecification         `json:"TagSpecifications,omitzero" form:"TagSpecification" element:"TagSpecification>item"`
+}
+
+// CreateLaunchTemplateVersionInput is the input of CreateLaunchTemplateVersion.
+type CreateLaunchTemplateVersionInput struct {
+	DryRun           *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	ClientToken      *string `json:"ClientToken,omitzero" form:"ClientToken" element:"ClientToken"`
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+	SourceVersion      *string `json:"SourceVersion,omitzero" form:"SourceVersion" element:"SourceVersion"`
+	// At most 255 characters.
+	VersionDescription *string `json:"VersionDescription,omitzero" form:"VersionDescription" element:"VersionDescription"`
+	// Required.
+	LaunchTemplateData *RequestLaunchTemplateData `json:"LaunchTemplateData,omitzero" form:"LaunchTemplateData" element:"LaunchTemplateData"`
+	ResolveAlias       *bool                      `json:"ResolveAlias,omitzero" form:"ResolveAlias" element:"ResolveAlias"`
+}
+
+// CreateTagsInput is the input of CreateTags.
+type CreateTagsInput struct {
+	DryRun *bool `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	// Required.
+	Resources []string `json:"Resources,omitzero" form:"ResourceId" element:"ResourceId>member"`
+	// Required.
+	Tags []Tag `json:"Tags,omitzero" form:"Tag" element:"Tag>item"`
+}
+
+// DeleteLaunchTemplateInput is the input of DeleteLaunchTemplate.
+type DeleteLaunchTemplateInput struct {
+	DryRun           *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+}
+
+// DeleteLaunchTemplateVersionsInput is the input of DeleteLaunchTemplateVersions.
+type DeleteLaunchTemplateVersionsInput struct {
+	DryRun           *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+	// Required.
+	Versions []string `json:"Versions,omitzero" form:"LaunchTemplateVersion" element:"LaunchTemplateVersion>item"`
+}
+
+// DeleteSnapshotInput is the input of DeleteSnapshot.
+type DeleteSnapshotInput struct {
+	// Required.
+	SnapshotId *string `json:"SnapshotId,omitzero" form:"SnapshotId" element:"SnapshotId"`
+	DryRun     *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
+// DeleteTagsInput is the input of DeleteTags.
+type DeleteTagsInput struct {
+	DryRun *bool `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	// Required.
+	Resources []string `json:"Resources,omitzero" form:"ResourceId" element:"resourceId>member"`
+	Tags      []Tag    `json:"Tags,omitzero" form:"Tag" element:"tag>item"`
+}
+
+// DeregisterImageInput is the input of DeregisterImage.
+type DeregisterImageInput struct {
+	// Required.
+	ImageId                   *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	DeleteAssociatedSnapshots *bool   `json:"DeleteAssociatedSnapshots,omitzero" form:"DeleteAssociatedSnapshots" element:"DeleteAssociatedSnapshots"`
+	DryRun                    *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
+// DescribeImageAttributeInput is the input of DescribeImageAttribute.
+type DescribeImageAttributeInput struct {
+	// Required.
+	Attribute *ImageAttributeName `json:"Attribute,omitzero" form:"Attribute" element:"Attribute"`
+	// Required.
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	DryRun  *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
 // DescribeImagesInput is the input of DescribeImages.
 type DescribeImagesInput struct {
 	ExecutableUsers   []string `json:"ExecutableUsers,omitzero" form:"ExecutableBy" element:"ExecutableBy>ExecutableBy"`
@@ -13,6 +128,34 @@ type DescribeImagesInput struct {
 	NextToken         *string  `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
 	DryRun            *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
 	Filters           []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+}
+
+// DescribeLaunchTemplateVersionsInput is the input of DescribeLaunchTemplateVersions.
+type DescribeLaunchTemplateVersionsInput struct {
+	DryRun           *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName      *string  `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+	Versions                []string `json:"Versions,omitzero" form:"LaunchTemplateVersion" element:"LaunchTemplateVersion>item"`
+	MinVersion              *string  `json:"MinVersion,omitzero" form:"MinVersion" element:"MinVersion"`
+	MaxVersion              *string  `json:"MaxVersion,omitzero" form:"MaxVersion" element:"MaxVersion"`
+	NextToken               *string  `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
+	MaxResults              *int32   `json:"MaxResults,omitzero" form:"MaxResults" element:"MaxResults"`
+	Filters                 []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+	ResolveAlias            *bool    `json:"ResolveAlias,omitzero" form:"ResolveAlias" element:"ResolveAlias"`
+	IncludeManagedResources *bool    `json:"IncludeManagedResources,omitzero" form:"IncludeManagedResources" element:"IncludeManagedResources"`
+}
+
+// DescribeLaunchTemplatesInput is the input of DescribeLaunchTemplates.
+type DescribeLaunchTemplatesInput struct {
+	DryRun              *bool    `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	LaunchTemplateIds   []string `json:"LaunchTemplateIds,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId>item"`
+	LaunchTemplateNames []string `json:"LaunchTemplateNames,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName>item"`
+	Filters             []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+	NextToken           *string  `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
+	// 1 to 200.
+	MaxResults              *int32 `json:"MaxResults,omitzero" form:"MaxResults" element:"MaxResults"`
+	IncludeManagedResources *bool  `json:"IncludeManagedResources,omitzero" form:"IncludeManagedResources" element:"IncludeManagedResources"`
 }
 
 // DescribeRegionsInput is the input of DescribeRegions.
@@ -32,4 +175,65 @@ type DescribeSnapshotsInput struct {
 	SnapshotIds         []string `json:"SnapshotIds,omitzero" form:"SnapshotId" element:"SnapshotId>SnapshotId"`
 	DryRun              *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
 	Filters             []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+}
+
+// DescribeTagsInput is the input of DescribeTags.
+type DescribeTagsInput struct {
+	DryRun     *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	Filters    []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+	MaxResults *int32   `json:"MaxResults,omitzero" form:"MaxResults" element:"maxResults"`
+	NextToken  *string  `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
+}
+
+// DisableImageDeprecationInput is the input of DisableImageDeprecation.
+type DisableImageDeprecationInput struct {
+	// Required.
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	DryRun  *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
+// EnableImageDeprecationInput is the input of EnableImageDeprecation.
+type EnableImageDeprecationInput struct {
+	// Required.
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	// Required.
+	DeprecateAt *shape.Time `json:"DeprecateAt,omitzero" form:"DeprecateAt" element:"DeprecateAt"`
+	DryRun      *bool       `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
+// ModifyImageAttributeInput is the input of ModifyImageAttribute.
+type ModifyImageAttributeInput struct {
+	Attribute   *string         `json:"Attribute,omitzero" form:"Attribute" element:"Attribute"`
+	Description *AttributeValue `json:"Description,omitzero" form:"Description" element:"Description"`
+	// Required.
+	ImageId                *string                        `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	LaunchPermission       *LaunchPermissionModifications `json:"LaunchPermission,omitzero" form:"LaunchPermission" element:"LaunchPermission"`
+	OperationType          *OperationType                 `json:"OperationType,omitzero" form:"OperationType" element:"OperationType"`
+	ProductCodes           []string                       `json:"ProductCodes,omitzero" form:"ProductCode" element:"ProductCode>ProductCode"`
+	UserGroups             []string                       `json:"UserGroups,omitzero" form:"UserGroup" element:"UserGroup>UserGroup"`
+	UserIds                []string                       `json:"UserIds,omitzero" form:"UserId" element:"UserId>UserId"`
+	Value                  *string                        `json:"Value,omitzero" form:"Value" element:"Value"`
+	OrganizationArns       []string                       `json:"OrganizationArns,omitzero" form:"OrganizationArn" element:"OrganizationArn>OrganizationArn"`
+	OrganizationalUnitArns []string                       `json:"OrganizationalUnitArns,omitzero" form:"OrganizationalUnitArn" element:"OrganizationalUnitArn>OrganizationalUnitArn"`
+	ImdsSupport            *AttributeValue                `json:"ImdsSupport,omitzero" form:"ImdsSupport" element:"ImdsSupport"`
+	DryRun                 *bool                          `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
+// ModifyLaunchTemplateInput is the input of ModifyLaunchTemplate.
+type ModifyLaunchTemplateInput struct {
+	DryRun           *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	ClientToken      *string `json:"ClientToken,omitzero" form:"ClientToken" element:"ClientToken"`
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+	DefaultVersion     *string `json:"DefaultVersion,omitzero" form:"SetDefaultVersion" element:"SetDefaultVersion"`
+}
+
+// ResetImageAttributeInput is the input of ResetImageAttribute.
+type ResetImageAttributeInput struct {
+	// Required.
+	Attribute *ResetImageAttributeName `json:"Attribute,omitzero" form:"Attribute" element:"Attribute"`
+	// Required.
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	DryRun  *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
 }

@@ -2,10 +2,86 @@
 
 package ec2
 
+// CopyImageOutput is the output of CopyImage.
+type CopyImageOutput struct {
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+}
+
+// CreateLaunchTemplateOutput is the output of CreateLaunchTemplate.
+type CreateLaunchTemplateOutput struct {
+	LaunchTemplate *LaunchTemplate    `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"launchTemplate"`
+	Warning        *ValidationWarning `json:"Warning,omitzero" form:"Warning" element:"warning"`
+}
+
+// CreateLaunchTemplateVersionOutput is the output of CreateLaunchTemplateVersion.
+type CreateLaunchTemplateVersionOutput struct {
+	LaunchTemplateVersion *LaunchTemplateVersion `json:"LaunchTemplateVersion,omitzero" form:"LaunchTemplateVersion" element:"launchTemplateVersion"`
+	Warning               *ValidationWarning     `json:"Warning,omitzero" form:"Warning" element:"warning"`
+}
+
+// CreateTagsOutput is the output of CreateTags.
+type CreateTagsOutput struct {
+}
+
+// DeleteLaunchTemplateOutput is the output of DeleteLaunchTemplate.
+type DeleteLaunchTemplateOutput struct {
+	LaunchTemplate *LaunchTemplate `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"launchTemplate"`
+}
+
+// DeleteLaunchTemplateVersionsOutput is the output of DeleteLaunchTemplateVersions.
+type DeleteLaunchTemplateVersionsOutput struct {
+	SuccessfullyDeletedLaunchTemplateVersions   []DeleteLaunchTemplateVersionsResponseSuccessItem `json:"SuccessfullyDeletedLaunchTemplateVersions,omitzero" form:"SuccessfullyDeletedLaunchTemplateVersionSet" element:"successfullyDeletedLaunchTemplateVersionSet>item"`
+	UnsuccessfullyDeletedLaunchTemplateVersions []DeleteLaunchTemplateVersionsResponseErrorItem   `json:"UnsuccessfullyDeletedLaunchTemplateVersions,omitzero" form:"UnsuccessfullyDeletedLaunchTemplateVersionSet" element:"unsuccessfullyDeletedLaunchTemplateVersionSet>item"`
+}
+
+// DeleteSnapshotOutput is the output of DeleteSnapshot.
+type DeleteSnapshotOutput struct {
+}
+
+// DeleteTagsOutput is the output of DeleteTags.
+type DeleteTagsOutput struct {
+}
+
+// DeregisterImageOutput is the output of DeregisterImage.
+type DeregisterImageOutput struct {
+	Return                *bool                      `json:"Return,omitzero" form:"Return" element:"return"`
+	DeleteSnapshotResults []DeleteSnapshotReturnCode `json:"DeleteSnapshotResults,omitzero" form:"DeleteSnapshotResultSet" element:"deleteSnapshotResultSet>item"`
+}
+
+// DescribeImageAttributeOutput is the output of DescribeImageAttribute.
+type DescribeImageAttributeOutput struct {
+	Description              *AttributeValue      `json:"Description,omitzero" form:"Description" element:"description"`
+	KernelId                 *AttributeValue      `json:"KernelId,omitzero" form:"Kernel" element:"kernel"`
+	RamdiskId                *AttributeValue      `json:"RamdiskId,omitzero" form:"Ramdisk" element:"ramdisk"`
+	SriovNetSupport          *AttributeValue      `json:"SriovNetSupport,omitzero" form:"SriovNetSupport" element:"sriovNetSupport"`
+	BootMode                 *AttributeValue      `json:"BootMode,omitzero" form:"BootMode" element:"bootMode"`
+	TpmSupport               *AttributeValue      `json:"TpmSupport,omitzero" form:"TpmSupport" element:"tpmSupport"`
+	UefiData                 *AttributeValue      `json:"UefiData,omitzero" form:"UefiData" element:"uefiData"`
+	LastLaunchedTime         *AttributeValue      `json:"LastLaunchedTime,omitzero" form:"LastLaunchedTime" element:"lastLaunchedTime"`
+	ImdsSupport              *AttributeValue      `json:"ImdsSupport,omitzero" form:"ImdsSupport" element:"imdsSupport"`
+	DeregistrationProtection *AttributeValue      `json:"DeregistrationProtection,omitzero" form:"DeregistrationProtection" element:"deregistrationProtection"`
+	ImageId                  *string              `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	LaunchPermissions        []LaunchPermission   `json:"LaunchPermissions,omitzero" form:"LaunchPermission" element:"launchPermission>item"`
+	ProductCodes             []ProductCode        `json:"ProductCodes,omitzero" form:"ProductCodes" element:"productCodes>item"`
+	BlockDeviceMappings      []BlockDeviceMapping `json:"BlockDeviceMappings,omitzero" form:"BlockDeviceMapping" element:"blockDeviceMapping>item"`
+}
+
 // DescribeImagesOutput is the output of DescribeImages.
 type DescribeImagesOutput struct {
 	NextToken *string `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
 	Images    []Image `json:"Images,omitzero" form:"ImagesSet" element:"imagesSet>item"`
+}
+
+// DescribeLaunchTemplateVersionsOutput is the output of DescribeLaunchTemplateVersions.
+type DescribeLaunchTemplateVersionsOutput struct {
+	LaunchTemplateVersions []LaunchTemplateVersion `json:"LaunchTemplateVersions,omitzero" form:"LaunchTemplateVersionSet" element:"launchTemplateVersionSet>item"`
+	NextToken              *string                 `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
+}
+
+// DescribeLaunchTemplatesOutput is the output of DescribeLaunchTemplates.
+type DescribeLaunchTemplatesOutput struct {
+	LaunchTemplates []LaunchTemplate `json:"LaunchTemplates,omitzero" form:"LaunchTemplates" element:"launchTemplates>item"`
+	NextToken       *string          `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
 }
 
 // DescribeRegionsOutput is the output of DescribeRegions.
@@ -17,4 +93,33 @@ type DescribeRegionsOutput struct {
 type DescribeSnapshotsOutput struct {
 	NextToken *string    `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
 	Snapshots []Snapshot `json:"Snapshots,omitzero" form:"SnapshotSet" element:"snapshotSet>item"`
+}
+
+// DescribeTagsOutput is the output of DescribeTags.
+type DescribeTagsOutput struct {
+	NextToken *string          `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
+	Tags      []TagDescription `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+}
+
+// DisableImageDeprecationOutput is the output of DisableImageDeprecation.
+type DisableImageDeprecationOutput struct {
+	Return *bool `json:"Return,omitzero" form:"Return" element:"return"`
+}
+
+// EnableImageDeprecationOutput is the output of EnableImageDeprecation.
+type EnableImageDeprecationOutput struct {
+	Return *bool `json:"Return,omitzero" form:"Return" element:"return"`
+}
+
+// ModifyImageAttributeOutput is the output of ModifyImageAttribute.
+type ModifyImageAttributeOutput struct {
+}
+
+// ModifyLaunchTemplateOutput is the output of ModifyLaunchTemplate.
+type ModifyLaunchTemplateOutput struct {
+	LaunchTemplate *LaunchTemplate `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"launchTemplate"`
+}
+
+// ResetImageAttributeOutput is the output of ResetImageAttribute.
+type ResetImageAttributeOutput struct {
 }

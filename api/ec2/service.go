@@ -13,9 +13,27 @@ import (
 // error that is no *fault.Error becomes an internal error without details.
 // An output belongs to the wire once it was returned.
 type Service interface {
+	CopyImage(ctx context.Context, in *CopyImageInput) (*CopyImageOutput, error)
+	CreateLaunchTemplate(ctx context.Context, in *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error)
+	CreateLaunchTemplateVersion(ctx context.Context, in *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error)
+	CreateTags(ctx context.Context, in *CreateTagsInput) (*CreateTagsOutput, error)
+	DeleteLaunchTemplate(ctx context.Context, in *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error)
+	DeleteLaunchTemplateVersions(ctx context.Context, in *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error)
+	DeleteSnapshot(ctx context.Context, in *DeleteSnapshotInput) (*DeleteSnapshotOutput, error)
+	DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error)
+	DeregisterImage(ctx context.Context, in *DeregisterImageInput) (*DeregisterImageOutput, error)
+	DescribeImageAttribute(ctx context.Context, in *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error)
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
+	DescribeLaunchTemplateVersions(ctx context.Context, in *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error)
+	DescribeLaunchTemplates(ctx context.Context, in *DescribeLaunchTemplatesInput) (*DescribeLaunchTemplatesOutput, error)
 	DescribeRegions(ctx context.Context, in *DescribeRegionsInput) (*DescribeRegionsOutput, error)
 	DescribeSnapshots(ctx context.Context, in *DescribeSnapshotsInput) (*DescribeSnapshotsOutput, error)
+	DescribeTags(ctx context.Context, in *DescribeTagsInput) (*DescribeTagsOutput, error)
+	DisableImageDeprecation(ctx context.Context, in *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error)
+	EnableImageDeprecation(ctx context.Context, in *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error)
+	ModifyImageAttribute(ctx context.Context, in *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error)
+	ModifyLaunchTemplate(ctx context.Context, in *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error)
+	ResetImageAttribute(ctx context.Context, in *ResetImageAttributeInput) (*ResetImageAttributeOutput, error)
 }
 
 // Unimplemented refuses every operation. Embed it, so that an implementation
@@ -28,9 +46,69 @@ func unsupported(operation string) error {
 	return fault.New("UnsupportedOperation", "The operation %s is not supported by this server.", operation)
 }
 
+// CopyImage answers that the operation is not supported.
+func (Unimplemented) CopyImage(context.Context, *CopyImageInput) (*CopyImageOutput, error) {
+	return nil, unsupported("CopyImage")
+}
+
+// CreateLaunchTemplate answers that the operation is not supported.
+func (Unimplemented) CreateLaunchTemplate(context.Context, *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error) {
+	return nil, unsupported("CreateLaunchTemplate")
+}
+
+// CreateLaunchTemplateVersion answers that the operation is not supported.
+func (Unimplemented) CreateLaunchTemplateVersion(context.Context, *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error) {
+	return nil, unsupported("CreateLaunchTemplateVersion")
+}
+
+// CreateTags answers that the operation is not supported.
+func (Unimplemented) CreateTags(context.Context, *CreateTagsInput) (*CreateTagsOutput, error) {
+	return nil, unsupported("CreateTags")
+}
+
+// DeleteLaunchTemplate answers that the operation is not supported.
+func (Unimplemented) DeleteLaunchTemplate(context.Context, *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error) {
+	return nil, unsupported("DeleteLaunchTemplate")
+}
+
+// DeleteLaunchTemplateVersions answers that the operation is not supported.
+func (Unimplemented) DeleteLaunchTemplateVersions(context.Context, *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error) {
+	return nil, unsupported("DeleteLaunchTemplateVersions")
+}
+
+// DeleteSnapshot answers that the operation is not supported.
+func (Unimplemented) DeleteSnapshot(context.Context, *DeleteSnapshotInput) (*DeleteSnapshotOutput, error) {
+	return nil, unsupported("DeleteSnapshot")
+}
+
+// DeleteTags answers that the operation is not supported.
+func (Unimplemented) DeleteTags(context.Context, *DeleteTagsInput) (*DeleteTagsOutput, error) {
+	return nil, unsupported("DeleteTags")
+}
+
+// DeregisterImage answers that the operation is not supported.
+func (Unimplemented) DeregisterImage(context.Context, *DeregisterImageInput) (*DeregisterImageOutput, error) {
+	return nil, unsupported("DeregisterImage")
+}
+
+// DescribeImageAttribute answers that the operation is not supported.
+func (Unimplemented) DescribeImageAttribute(context.Context, *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error) {
+	return nil, unsupported("DescribeImageAttribute")
+}
+
 // DescribeImages answers that the operation is not supported.
 func (Unimplemented) DescribeImages(context.Context, *DescribeImagesInput) (*DescribeImagesOutput, error) {
 	return nil, unsupported("DescribeImages")
+}
+
+// DescribeLaunchTemplateVersions answers that the operation is not supported.
+func (Unimplemented) DescribeLaunchTemplateVersions(context.Context, *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error) {
+	return nil, unsupported("DescribeLaunchTemplateVersions")
+}
+
+// DescribeLaunchTemplates answers that the operation is not supported.
+func (Unimplemented) DescribeLaunchTemplates(context.Context, *DescribeLaunchTemplatesInput) (*DescribeLaunchTemplatesOutput, error) {
+	return nil, unsupported("DescribeLaunchTemplates")
 }
 
 // DescribeRegions answers that the operation is not supported.
@@ -41,4 +119,34 @@ func (Unimplemented) DescribeRegions(context.Context, *DescribeRegionsInput) (*D
 // DescribeSnapshots answers that the operation is not supported.
 func (Unimplemented) DescribeSnapshots(context.Context, *DescribeSnapshotsInput) (*DescribeSnapshotsOutput, error) {
 	return nil, unsupported("DescribeSnapshots")
+}
+
+// DescribeTags answers that the operation is not supported.
+func (Unimplemented) DescribeTags(context.Context, *DescribeTagsInput) (*DescribeTagsOutput, error) {
+	return nil, unsupported("DescribeTags")
+}
+
+// DisableImageDeprecation answers that the operation is not supported.
+func (Unimplemented) DisableImageDeprecation(context.Context, *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error) {
+	return nil, unsupported("DisableImageDeprecation")
+}
+
+// EnableImageDeprecation answers that the operation is not supported.
+func (Unimplemented) EnableImageDeprecation(context.Context, *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error) {
+	return nil, unsupported("EnableImageDeprecation")
+}
+
+// ModifyImageAttribute answers that the operation is not supported.
+func (Unimplemented) ModifyImageAttribute(context.Context, *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error) {
+	return nil, unsupported("ModifyImageAttribute")
+}
+
+// ModifyLaunchTemplate answers that the operation is not supported.
+func (Unimplemented) ModifyLaunchTemplate(context.Context, *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error) {
+	return nil, unsupported("ModifyLaunchTemplate")
+}
+
+// ResetImageAttribute answers that the operation is not supported.
+func (Unimplemented) ResetImageAttribute(context.Context, *ResetImageAttributeInput) (*ResetImageAttributeOutput, error) {
+	return nil, unsupported("ResetImageAttribute")
 }

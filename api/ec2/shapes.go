@@ -6,9 +6,60 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 )
 
+// AcceleratorCount is the model's shape of that name.
+type AcceleratorCount struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// AcceleratorCountRequest is the model's shape of that name.
+type AcceleratorCountRequest struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// AcceleratorTotalMemoryMiB is the model's shape of that name.
+type AcceleratorTotalMemoryMiB struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// AcceleratorTotalMemoryMiBRequest is the model's shape of that name.
+type AcceleratorTotalMemoryMiBRequest struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
 // AssociatedKmsKey is the model's shape of that name.
 type AssociatedKmsKey struct {
 	KmsKeyId *string `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"kmsKeyId"`
+}
+
+// AttributeValue is the model's shape of that name.
+type AttributeValue struct {
+	Value *string `json:"Value,omitzero" form:"Value" element:"value"`
+}
+
+// BaselineEbsBandwidthMbps is the model's shape of that name.
+type BaselineEbsBandwidthMbps struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// BaselineEbsBandwidthMbpsRequest is the model's shape of that name.
+type BaselineEbsBandwidthMbpsRequest struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// BaselinePerformanceFactors is the model's shape of that name.
+type BaselinePerformanceFactors struct {
+	Cpu *CpuPerformanceFactor `json:"Cpu,omitzero" form:"Cpu" element:"cpu"`
+}
+
+// BaselinePerformanceFactorsRequest is the model's shape of that name.
+type BaselinePerformanceFactorsRequest struct {
+	Cpu *CpuPerformanceFactorRequest `json:"Cpu,omitzero" form:"Cpu" element:"Cpu"`
 }
 
 // BlockDeviceMapping is the model's shape of that name.
@@ -17,6 +68,74 @@ type BlockDeviceMapping struct {
 	NoDevice    *string         `json:"NoDevice,omitzero" form:"NoDevice" element:"noDevice"`
 	DeviceName  *string         `json:"DeviceName,omitzero" form:"DeviceName" element:"deviceName"`
 	VirtualName *string         `json:"VirtualName,omitzero" form:"VirtualName" element:"virtualName"`
+}
+
+// CapacityReservationTarget is the model's shape of that name.
+type CapacityReservationTarget struct {
+	CapacityReservationId               *string `json:"CapacityReservationId,omitzero" form:"CapacityReservationId" element:"CapacityReservationId"`
+	CapacityReservationResourceGroupArn *string `json:"CapacityReservationResourceGroupArn,omitzero" form:"CapacityReservationResourceGroupArn" element:"CapacityReservationResourceGroupArn"`
+}
+
+// CapacityReservationTargetResponse is the model's shape of that name.
+type CapacityReservationTargetResponse struct {
+	CapacityReservationId               *string `json:"CapacityReservationId,omitzero" form:"CapacityReservationId" element:"capacityReservationId"`
+	CapacityReservationResourceGroupArn *string `json:"CapacityReservationResourceGroupArn,omitzero" form:"CapacityReservationResourceGroupArn" element:"capacityReservationResourceGroupArn"`
+}
+
+// ConnectionTrackingSpecification is the model's shape of that name.
+type ConnectionTrackingSpecification struct {
+	TcpEstablishedTimeout *int32 `json:"TcpEstablishedTimeout,omitzero" form:"TcpEstablishedTimeout" element:"tcpEstablishedTimeout"`
+	UdpTimeout            *int32 `json:"UdpTimeout,omitzero" form:"UdpTimeout" element:"udpTimeout"`
+	UdpStreamTimeout      *int32 `json:"UdpStreamTimeout,omitzero" form:"UdpStreamTimeout" element:"udpStreamTimeout"`
+}
+
+// ConnectionTrackingSpecificationRequest is the model's shape of that name.
+type ConnectionTrackingSpecificationRequest struct {
+	TcpEstablishedTimeout *int32 `json:"TcpEstablishedTimeout,omitzero" form:"TcpEstablishedTimeout" element:"TcpEstablishedTimeout"`
+	UdpStreamTimeout      *int32 `json:"UdpStreamTimeout,omitzero" form:"UdpStreamTimeout" element:"UdpStreamTimeout"`
+	UdpTimeout            *int32 `json:"UdpTimeout,omitzero" form:"UdpTimeout" element:"UdpTimeout"`
+}
+
+// CpuPerformanceFactor is the model's shape of that name.
+type CpuPerformanceFactor struct {
+	References []PerformanceFactorReference `json:"References,omitzero" form:"ReferenceSet" element:"referenceSet>item"`
+}
+
+// CpuPerformanceFactorRequest is the model's shape of that name.
+type CpuPerformanceFactorRequest struct {
+	References []PerformanceFactorReferenceRequest `json:"References,omitzero" form:"Reference" element:"Reference>item"`
+}
+
+// CreditSpecification is the model's shape of that name.
+type CreditSpecification struct {
+	CpuCredits *string `json:"CpuCredits,omitzero" form:"CpuCredits" element:"cpuCredits"`
+}
+
+// CreditSpecificationRequest is the model's shape of that name.
+type CreditSpecificationRequest struct {
+	// Required.
+	CpuCredits *string `json:"CpuCredits,omitzero" form:"CpuCredits" element:"CpuCredits"`
+}
+
+// DeleteLaunchTemplateVersionsResponseErrorItem is the model's shape of that name.
+type DeleteLaunchTemplateVersionsResponseErrorItem struct {
+	LaunchTemplateId   *string        `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"launchTemplateId"`
+	LaunchTemplateName *string        `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"launchTemplateName"`
+	VersionNumber      *int64         `json:"VersionNumber,omitzero" form:"VersionNumber" element:"versionNumber"`
+	ResponseError      *ResponseError `json:"ResponseError,omitzero" form:"ResponseError" element:"responseError"`
+}
+
+// DeleteLaunchTemplateVersionsResponseSuccessItem is the model's shape of that name.
+type DeleteLaunchTemplateVersionsResponseSuccessItem struct {
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"launchTemplateId"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"launchTemplateName"`
+	VersionNumber      *int64  `json:"VersionNumber,omitzero" form:"VersionNumber" element:"versionNumber"`
+}
+
+// DeleteSnapshotReturnCode is the model's shape of that name.
+type DeleteSnapshotReturnCode struct {
+	SnapshotId *string              `json:"SnapshotId,omitzero" form:"SnapshotId" element:"snapshotId"`
+	ReturnCode *SnapshotReturnCodes `json:"ReturnCode,omitzero" form:"ReturnCode" element:"returnCode"`
 }
 
 // EbsBlockDevice is the model's shape of that name.
@@ -34,6 +153,28 @@ type EbsBlockDevice struct {
 	VolumeInitializationRate *int32      `json:"VolumeInitializationRate,omitzero" form:"VolumeInitializationRate" element:"VolumeInitializationRate"`
 	AvailabilityZoneId       *string     `json:"AvailabilityZoneId,omitzero" form:"AvailabilityZoneId" element:"AvailabilityZoneId"`
 	EbsCardIndex             *int32      `json:"EbsCardIndex,omitzero" form:"EbsCardIndex" element:"EbsCardIndex"`
+}
+
+// ElasticGpuSpecification is the model's shape of that name.
+type ElasticGpuSpecification struct {
+	// Required.
+	Type *string `json:"Type,omitzero" form:"Type" element:"Type"`
+}
+
+// ElasticGpuSpecificationResponse is the model's shape of that name.
+type ElasticGpuSpecificationResponse struct {
+	Type *string `json:"Type,omitzero" form:"Type" element:"type"`
+}
+
+// EnaSrdSpecificationRequest is the model's shape of that name.
+type EnaSrdSpecificationRequest struct {
+	EnaSrdEnabled          *bool                          `json:"EnaSrdEnabled,omitzero" form:"EnaSrdEnabled" element:"EnaSrdEnabled"`
+	EnaSrdUdpSpecification *EnaSrdUdpSpecificationRequest `json:"EnaSrdUdpSpecification,omitzero" form:"EnaSrdUdpSpecification" element:"EnaSrdUdpSpecification"`
+}
+
+// EnaSrdUdpSpecificationRequest is the model's shape of that name.
+type EnaSrdUdpSpecificationRequest struct {
+	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitzero" form:"EnaSrdUdpEnabled" element:"EnaSrdUdpEnabled"`
 }
 
 // Filter is the model's shape of that name.
@@ -96,6 +237,83 @@ type ImageWatermark struct {
 	WatermarkCreationTime   *shape.Time `json:"WatermarkCreationTime,omitzero" form:"WatermarkCreationTime" element:"watermarkCreationTime"`
 }
 
+// InstanceIpv6Address is the model's shape of that name.
+type InstanceIpv6Address struct {
+	Ipv6Address   *string `json:"Ipv6Address,omitzero" form:"Ipv6Address" element:"ipv6Address"`
+	IsPrimaryIpv6 *bool   `json:"IsPrimaryIpv6,omitzero" form:"IsPrimaryIpv6" element:"isPrimaryIpv6"`
+}
+
+// InstanceIpv6AddressRequest is the model's shape of that name.
+type InstanceIpv6AddressRequest struct {
+	Ipv6Address *string `json:"Ipv6Address,omitzero" form:"Ipv6Address" element:"Ipv6Address"`
+}
+
+// InstanceRequirements is the model's shape of that name.
+type InstanceRequirements struct {
+	VCpuCount        *VCpuCountRange   `json:"VCpuCount,omitzero" form:"VCpuCount" element:"vCpuCount"`
+	MemoryMiB        *MemoryMiB        `json:"MemoryMiB,omitzero" form:"MemoryMiB" element:"memoryMiB"`
+	CpuManufacturers []CpuManufacturer `json:"CpuManufacturers,omitzero" form:"CpuManufacturerSet" element:"cpuManufacturerSet>item"`
+	MemoryGiBPerVCpu *MemoryGiBPerVCpu `json:"MemoryGiBPerVCpu,omitzero" form:"MemoryGiBPerVCpu" element:"memoryGiBPerVCpu"`
+	// At most 400 items.
+	ExcludedInstanceTypes                     []string                   `json:"ExcludedInstanceTypes,omitzero" form:"ExcludedInstanceTypeSet" element:"excludedInstanceTypeSet>item"`
+	InstanceGenerations                       []InstanceGeneration       `json:"InstanceGenerations,omitzero" form:"InstanceGenerationSet" element:"instanceGenerationSet>item"`
+	SpotMaxPricePercentageOverLowestPrice     *int32                     `json:"SpotMaxPricePercentageOverLowestPrice,omitzero" form:"SpotMaxPricePercentageOverLowestPrice" element:"spotMaxPricePercentageOverLowestPrice"`
+	OnDemandMaxPricePercentageOverLowestPrice *int32                     `json:"OnDemandMaxPricePercentageOverLowestPrice,omitzero" form:"OnDemandMaxPricePercentageOverLowestPrice" element:"onDemandMaxPricePercentageOverLowestPrice"`
+	BareMetal                                 *BareMetal                 `json:"BareMetal,omitzero" form:"BareMetal" element:"bareMetal"`
+	BurstablePerformance                      *BurstablePerformance      `json:"BurstablePerformance,omitzero" form:"BurstablePerformance" element:"burstablePerformance"`
+	RequireHibernateSupport                   *bool                      `json:"RequireHibernateSupport,omitzero" form:"RequireHibernateSupport" element:"requireHibernateSupport"`
+	NetworkInterfaceCount                     *NetworkInterfaceCount     `json:"NetworkInterfaceCount,omitzero" form:"NetworkInterfaceCount" element:"networkInterfaceCount"`
+	LocalStorage                              *LocalStorage              `json:"LocalStorage,omitzero" form:"LocalStorage" element:"localStorage"`
+	LocalStorageTypes                         []LocalStorageType         `json:"LocalStorageTypes,omitzero" form:"LocalStorageTypeSet" element:"localStorageTypeSet>item"`
+	TotalLocalStorageGB                       *TotalLocalStorageGB       `json:"TotalLocalStorageGB,omitzero" form:"TotalLocalStorageGB" element:"totalLocalStorageGB"`
+	BaselineEbsBandwidthMbps                  *BaselineEbsBandwidthMbps  `json:"BaselineEbsBandwidthMbps,omitzero" form:"BaselineEbsBandwidthMbps" element:"baselineEbsBandwidthMbps"`
+	AcceleratorTypes                          []AcceleratorType          `json:"AcceleratorTypes,omitzero" form:"AcceleratorTypeSet" element:"acceleratorTypeSet>item"`
+	AcceleratorCount                          *AcceleratorCount          `json:"AcceleratorCount,omitzero" form:"AcceleratorCount" element:"acceleratorCount"`
+	AcceleratorManufacturers                  []AcceleratorManufacturer  `json:"AcceleratorManufacturers,omitzero" form:"AcceleratorManufacturerSet" element:"acceleratorManufacturerSet>item"`
+	AcceleratorNames                          []AcceleratorName          `json:"AcceleratorNames,omitzero" form:"AcceleratorNameSet" element:"acceleratorNameSet>item"`
+	AcceleratorTotalMemoryMiB                 *AcceleratorTotalMemoryMiB `json:"AcceleratorTotalMemoryMiB,omitzero" form:"AcceleratorTotalMemoryMiB" element:"acceleratorTotalMemoryMiB"`
+	NetworkBandwidthGbps                      *NetworkBandwidthGbps      `json:"NetworkBandwidthGbps,omitzero" form:"NetworkBandwidthGbps" element:"networkBandwidthGbps"`
+	// At most 400 items.
+	AllowedInstanceTypes                           []string                    `json:"AllowedInstanceTypes,omitzero" form:"AllowedInstanceTypeSet" element:"allowedInstanceTypeSet>item"`
+	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int32                      `json:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice,omitzero" form:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice" element:"maxSpotPriceAsPercentageOfOptimalOnDemandPrice"`
+	BaselinePerformanceFactors                     *BaselinePerformanceFactors `json:"BaselinePerformanceFactors,omitzero" form:"BaselinePerformanceFactors" element:"baselinePerformanceFactors"`
+	RequireEncryptionInTransit                     *bool                       `json:"RequireEncryptionInTransit,omitzero" form:"RequireEncryptionInTransit" element:"requireEncryptionInTransit"`
+}
+
+// InstanceRequirementsRequest is the model's shape of that name.
+type InstanceRequirementsRequest struct {
+	// Required.
+	VCpuCount *VCpuCountRangeRequest `json:"VCpuCount,omitzero" form:"VCpuCount" element:"VCpuCount"`
+	// Required.
+	MemoryMiB        *MemoryMiBRequest        `json:"MemoryMiB,omitzero" form:"MemoryMiB" element:"MemoryMiB"`
+	CpuManufacturers []CpuManufacturer        `json:"CpuManufacturers,omitzero" form:"CpuManufacturer" element:"CpuManufacturer>item"`
+	MemoryGiBPerVCpu *MemoryGiBPerVCpuRequest `json:"MemoryGiBPerVCpu,omitzero" form:"MemoryGiBPerVCpu" element:"MemoryGiBPerVCpu"`
+	// At most 400 items.
+	ExcludedInstanceTypes                     []string                          `json:"ExcludedInstanceTypes,omitzero" form:"ExcludedInstanceType" element:"ExcludedInstanceType>item"`
+	InstanceGenerations                       []InstanceGeneration              `json:"InstanceGenerations,omitzero" form:"InstanceGeneration" element:"InstanceGeneration>item"`
+	SpotMaxPricePercentageOverLowestPrice     *int32                            `json:"SpotMaxPricePercentageOverLowestPrice,omitzero" form:"SpotMaxPricePercentageOverLowestPrice" element:"SpotMaxPricePercentageOverLowestPrice"`
+	OnDemandMaxPricePercentageOverLowestPrice *int32                            `json:"OnDemandMaxPricePercentageOverLowestPrice,omitzero" form:"OnDemandMaxPricePercentageOverLowestPrice" element:"OnDemandMaxPricePercentageOverLowestPrice"`
+	BareMetal                                 *BareMetal                        `json:"BareMetal,omitzero" form:"BareMetal" element:"BareMetal"`
+	BurstablePerformance                      *BurstablePerformance             `json:"BurstablePerformance,omitzero" form:"BurstablePerformance" element:"BurstablePerformance"`
+	RequireHibernateSupport                   *bool                             `json:"RequireHibernateSupport,omitzero" form:"RequireHibernateSupport" element:"RequireHibernateSupport"`
+	NetworkInterfaceCount                     *NetworkInterfaceCountRequest     `json:"NetworkInterfaceCount,omitzero" form:"NetworkInterfaceCount" element:"NetworkInterfaceCount"`
+	LocalStorage                              *LocalStorage                     `json:"LocalStorage,omitzero" form:"LocalStorage" element:"LocalStorage"`
+	LocalStorageTypes                         []LocalStorageType                `json:"LocalStorageTypes,omitzero" form:"LocalStorageType" element:"LocalStorageType>item"`
+	TotalLocalStorageGB                       *TotalLocalStorageGBRequest       `json:"TotalLocalStorageGB,omitzero" form:"TotalLocalStorageGB" element:"TotalLocalStorageGB"`
+	BaselineEbsBandwidthMbps                  *BaselineEbsBandwidthMbpsRequest  `json:"BaselineEbsBandwidthMbps,omitzero" form:"BaselineEbsBandwidthMbps" element:"BaselineEbsBandwidthMbps"`
+	AcceleratorTypes                          []AcceleratorType                 `json:"AcceleratorTypes,omitzero" form:"AcceleratorType" element:"AcceleratorType>item"`
+	AcceleratorCount                          *AcceleratorCountRequest          `json:"AcceleratorCount,omitzero" form:"AcceleratorCount" element:"AcceleratorCount"`
+	AcceleratorManufacturers                  []AcceleratorManufacturer         `json:"AcceleratorManufacturers,omitzero" form:"AcceleratorManufacturer" element:"AcceleratorManufacturer>item"`
+	AcceleratorNames                          []AcceleratorName                 `json:"AcceleratorNames,omitzero" form:"AcceleratorName" element:"AcceleratorName>item"`
+	AcceleratorTotalMemoryMiB                 *AcceleratorTotalMemoryMiBRequest `json:"AcceleratorTotalMemoryMiB,omitzero" form:"AcceleratorTotalMemoryMiB" element:"AcceleratorTotalMemoryMiB"`
+	NetworkBandwidthGbps                      *NetworkBandwidthGbpsRequest      `json:"NetworkBandwidthGbps,omitzero" form:"NetworkBandwidthGbps" element:"NetworkBandwidthGbps"`
+	// At most 400 items.
+	AllowedInstanceTypes                           []string                           `json:"AllowedInstanceTypes,omitzero" form:"AllowedInstanceType" element:"AllowedInstanceType>item"`
+	MaxSpotPriceAsPercentageOfOptimalOnDemandPrice *int32                             `json:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice,omitzero" form:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice" element:"MaxSpotPriceAsPercentageOfOptimalOnDemandPrice"`
+	BaselinePerformanceFactors                     *BaselinePerformanceFactorsRequest `json:"BaselinePerformanceFactors,omitzero" form:"BaselinePerformanceFactors" element:"BaselinePerformanceFactors"`
+	RequireEncryptionInTransit                     *bool                              `json:"RequireEncryptionInTransit,omitzero" form:"RequireEncryptionInTransit" element:"RequireEncryptionInTransit"`
+}
+
 // InstanceTypeItem is the model's shape of that name.
 type InstanceTypeItem struct {
 	InstanceType *string `json:"InstanceType,omitzero" form:"InstanceType" element:"instanceType"`
@@ -105,6 +323,495 @@ type InstanceTypeItem struct {
 type InstanceTypeSpecification struct {
 	SupportedInstanceTypes   []InstanceTypeItem `json:"SupportedInstanceTypes,omitzero" form:"SupportedInstanceTypeSet" element:"supportedInstanceTypeSet>item"`
 	UnsupportedInstanceTypes []InstanceTypeItem `json:"UnsupportedInstanceTypes,omitzero" form:"UnsupportedInstanceTypeSet" element:"unsupportedInstanceTypeSet>item"`
+}
+
+// Ipv4PrefixSpecificationRequest is the model's shape of that name.
+type Ipv4PrefixSpecificationRequest struct {
+	Ipv4Prefix *string `json:"Ipv4Prefix,omitzero" form:"Ipv4Prefix" element:"Ipv4Prefix"`
+}
+
+// Ipv4PrefixSpecificationResponse is the model's shape of that name.
+type Ipv4PrefixSpecificationResponse struct {
+	Ipv4Prefix *string `json:"Ipv4Prefix,omitzero" form:"Ipv4Prefix" element:"ipv4Prefix"`
+}
+
+// Ipv6PrefixSpecificationRequest is the model's shape of that name.
+type Ipv6PrefixSpecificationRequest struct {
+	Ipv6Prefix *string `json:"Ipv6Prefix,omitzero" form:"Ipv6Prefix" element:"Ipv6Prefix"`
+}
+
+// Ipv6PrefixSpecificationResponse is the model's shape of that name.
+type Ipv6PrefixSpecificationResponse struct {
+	Ipv6Prefix *string `json:"Ipv6Prefix,omitzero" form:"Ipv6Prefix" element:"ipv6Prefix"`
+}
+
+// LaunchPermission is the model's shape of that name.
+type LaunchPermission struct {
+	OrganizationArn       *string          `json:"OrganizationArn,omitzero" form:"OrganizationArn" element:"organizationArn"`
+	OrganizationalUnitArn *string          `json:"OrganizationalUnitArn,omitzero" form:"OrganizationalUnitArn" element:"organizationalUnitArn"`
+	UserId                *string          `json:"UserId,omitzero" form:"UserId" element:"userId"`
+	Group                 *PermissionGroup `json:"Group,omitzero" form:"Group" element:"group"`
+}
+
+// LaunchPermissionModifications is the model's shape of that name.
+type LaunchPermissionModifications struct {
+	Add    []LaunchPermission `json:"Add,omitzero" form:"Add" element:"Add>item"`
+	Remove []LaunchPermission `json:"Remove,omitzero" form:"Remove" element:"Remove>item"`
+}
+
+// LaunchTemplate is the model's shape of that name.
+type LaunchTemplate struct {
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"launchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName   *string           `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"launchTemplateName"`
+	CreateTime           *shape.Time       `json:"CreateTime,omitzero" form:"CreateTime" element:"createTime"`
+	CreatedBy            *string           `json:"CreatedBy,omitzero" form:"CreatedBy" element:"createdBy"`
+	DefaultVersionNumber *int64            `json:"DefaultVersionNumber,omitzero" form:"DefaultVersionNumber" element:"defaultVersionNumber"`
+	LatestVersionNumber  *int64            `json:"LatestVersionNumber,omitzero" form:"LatestVersionNumber" element:"latestVersionNumber"`
+	Tags                 []Tag             `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+	Operator             *OperatorResponse `json:"Operator,omitzero" form:"Operator" element:"operator"`
+}
+
+// LaunchTemplateBlockDeviceMapping is the model's shape of that name.
+type LaunchTemplateBlockDeviceMapping struct {
+	DeviceName  *string                       `json:"DeviceName,omitzero" form:"DeviceName" element:"deviceName"`
+	VirtualName *string                       `json:"VirtualName,omitzero" form:"VirtualName" element:"virtualName"`
+	Ebs         *LaunchTemplateEbsBlockDevice `json:"Ebs,omitzero" form:"Ebs" element:"ebs"`
+	NoDevice    *string                       `json:"NoDevice,omitzero" form:"NoDevice" element:"noDevice"`
+}
+
+// LaunchTemplateBlockDeviceMappingRequest is the model's shape of that name.
+type LaunchTemplateBlockDeviceMappingRequest struct {
+	DeviceName  *string                              `json:"DeviceName,omitzero" form:"DeviceName" element:"DeviceName"`
+	VirtualName *string                              `json:"VirtualName,omitzero" form:"VirtualName" element:"VirtualName"`
+	Ebs         *LaunchTemplateEbsBlockDeviceRequest `json:"Ebs,omitzero" form:"Ebs" element:"Ebs"`
+	NoDevice    *string                              `json:"NoDevice,omitzero" form:"NoDevice" element:"NoDevice"`
+}
+
+// LaunchTemplateCapacityReservationSpecificationRequest is the model's shape of that name.
+type LaunchTemplateCapacityReservationSpecificationRequest struct {
+	CapacityReservationPreference *CapacityReservationPreference `json:"CapacityReservationPreference,omitzero" form:"CapacityReservationPreference" element:"CapacityReservationPreference"`
+	CapacityReservationTarget     *CapacityReservationTarget     `json:"CapacityReservationTarget,omitzero" form:"CapacityReservationTarget" element:"CapacityReservationTarget"`
+}
+
+// LaunchTemplateCapacityReservationSpecificationResponse is the model's shape of that name.
+type LaunchTemplateCapacityReservationSpecificationResponse struct {
+	CapacityReservationPreference *CapacityReservationPreference     `json:"CapacityReservationPreference,omitzero" form:"CapacityReservationPreference" element:"capacityReservationPreference"`
+	CapacityReservationTarget     *CapacityReservationTargetResponse `json:"CapacityReservationTarget,omitzero" form:"CapacityReservationTarget" element:"capacityReservationTarget"`
+}
+
+// LaunchTemplateCpuOptions is the model's shape of that name.
+type LaunchTemplateCpuOptions struct {
+	CoreCount            *int32                             `json:"CoreCount,omitzero" form:"CoreCount" element:"coreCount"`
+	ThreadsPerCore       *int32                             `json:"ThreadsPerCore,omitzero" form:"ThreadsPerCore" element:"threadsPerCore"`
+	AmdSevSnp            *AmdSevSnpSpecification            `json:"AmdSevSnp,omitzero" form:"AmdSevSnp" element:"amdSevSnp"`
+	NestedVirtualization *NestedVirtualizationSpecification `json:"NestedVirtualization,omitzero" form:"NestedVirtualization" element:"nestedVirtualization"`
+}
+
+// LaunchTemplateCpuOptionsRequest is the model's shape of that name.
+type LaunchTemplateCpuOptionsRequest struct {
+	CoreCount            *int32                             `json:"CoreCount,omitzero" form:"CoreCount" element:"CoreCount"`
+	ThreadsPerCore       *int32                             `json:"ThreadsPerCore,omitzero" form:"ThreadsPerCore" element:"ThreadsPerCore"`
+	AmdSevSnp            *AmdSevSnpSpecification            `json:"AmdSevSnp,omitzero" form:"AmdSevSnp" element:"AmdSevSnp"`
+	NestedVirtualization *NestedVirtualizationSpecification `json:"NestedVirtualization,omitzero" form:"NestedVirtualization" element:"NestedVirtualization"`
+}
+
+// LaunchTemplateEbsBlockDevice is the model's shape of that name.
+type LaunchTemplateEbsBlockDevice struct {
+	Encrypted                *bool       `json:"Encrypted,omitzero" form:"Encrypted" element:"encrypted"`
+	DeleteOnTermination      *bool       `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"deleteOnTermination"`
+	Iops                     *int32      `json:"Iops,omitzero" form:"Iops" element:"iops"`
+	KmsKeyId                 *string     `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"kmsKeyId"`
+	SnapshotId               *string     `json:"SnapshotId,omitzero" form:"SnapshotId" element:"snapshotId"`
+	VolumeSize               *int32      `json:"VolumeSize,omitzero" form:"VolumeSize" element:"volumeSize"`
+	VolumeType               *VolumeType `json:"VolumeType,omitzero" form:"VolumeType" element:"volumeType"`
+	Throughput               *int32      `json:"Throughput,omitzero" form:"Throughput" element:"throughput"`
+	VolumeInitializationRate *int32      `json:"VolumeInitializationRate,omitzero" form:"VolumeInitializationRate" element:"volumeInitializationRate"`
+	EbsCardIndex             *int32      `json:"EbsCardIndex,omitzero" form:"EbsCardIndex" element:"ebsCardIndex"`
+}
+
+// LaunchTemplateEbsBlockDeviceRequest is the model's shape of that name.
+type LaunchTemplateEbsBlockDeviceRequest struct {
+	Encrypted                *bool       `json:"Encrypted,omitzero" form:"Encrypted" element:"Encrypted"`
+	DeleteOnTermination      *bool       `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"DeleteOnTermination"`
+	Iops                     *int32      `json:"Iops,omitzero" form:"Iops" element:"Iops"`
+	KmsKeyId                 *string     `json:"KmsKeyId,omitzero" form:"KmsKeyId" element:"KmsKeyId"`
+	SnapshotId               *string     `json:"SnapshotId,omitzero" form:"SnapshotId" element:"SnapshotId"`
+	VolumeSize               *int32      `json:"VolumeSize,omitzero" form:"VolumeSize" element:"VolumeSize"`
+	VolumeType               *VolumeType `json:"VolumeType,omitzero" form:"VolumeType" element:"VolumeType"`
+	Throughput               *int32      `json:"Throughput,omitzero" form:"Throughput" element:"Throughput"`
+	VolumeInitializationRate *int32      `json:"VolumeInitializationRate,omitzero" form:"VolumeInitializationRate" element:"VolumeInitializationRate"`
+	EbsCardIndex             *int32      `json:"EbsCardIndex,omitzero" form:"EbsCardIndex" element:"EbsCardIndex"`
+}
+
+// LaunchTemplateElasticInferenceAccelerator is the model's shape of that name.
+type LaunchTemplateElasticInferenceAccelerator struct {
+	// Required.
+	Type *string `json:"Type,omitzero" form:"Type" element:"Type"`
+	// At least 1.
+	Count *int32 `json:"Count,omitzero" form:"Count" element:"Count"`
+}
+
+// LaunchTemplateElasticInferenceAcceleratorResponse is the model's shape of that name.
+type LaunchTemplateElasticInferenceAcceleratorResponse struct {
+	Type  *string `json:"Type,omitzero" form:"Type" element:"type"`
+	Count *int32  `json:"Count,omitzero" form:"Count" element:"count"`
+}
+
+// LaunchTemplateEnaSrdSpecification is the model's shape of that name.
+type LaunchTemplateEnaSrdSpecification struct {
+	EnaSrdEnabled          *bool                                 `json:"EnaSrdEnabled,omitzero" form:"EnaSrdEnabled" element:"enaSrdEnabled"`
+	EnaSrdUdpSpecification *LaunchTemplateEnaSrdUdpSpecification `json:"EnaSrdUdpSpecification,omitzero" form:"EnaSrdUdpSpecification" element:"enaSrdUdpSpecification"`
+}
+
+// LaunchTemplateEnaSrdUdpSpecification is the model's shape of that name.
+type LaunchTemplateEnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitzero" form:"EnaSrdUdpEnabled" element:"enaSrdUdpEnabled"`
+}
+
+// LaunchTemplateEnclaveOptions is the model's shape of that name.
+type LaunchTemplateEnclaveOptions struct {
+	Enabled *bool `json:"Enabled,omitzero" form:"Enabled" element:"enabled"`
+}
+
+// LaunchTemplateEnclaveOptionsRequest is the model's shape of that name.
+type LaunchTemplateEnclaveOptionsRequest struct {
+	Enabled *bool `json:"Enabled,omitzero" form:"Enabled" element:"Enabled"`
+}
+
+// LaunchTemplateHibernationOptions is the model's shape of that name.
+type LaunchTemplateHibernationOptions struct {
+	Configured *bool `json:"Configured,omitzero" form:"Configured" element:"configured"`
+}
+
+// LaunchTemplateHibernationOptionsRequest is the model's shape of that name.
+type LaunchTemplateHibernationOptionsRequest struct {
+	Configured *bool `json:"Configured,omitzero" form:"Configured" element:"Configured"`
+}
+
+// LaunchTemplateIamInstanceProfileSpecification is the model's shape of that name.
+type LaunchTemplateIamInstanceProfileSpecification struct {
+	Arn  *string `json:"Arn,omitzero" form:"Arn" element:"arn"`
+	Name *string `json:"Name,omitzero" form:"Name" element:"name"`
+}
+
+// LaunchTemplateIamInstanceProfileSpecificationRequest is the model's shape of that name.
+type LaunchTemplateIamInstanceProfileSpecificationRequest struct {
+	Arn  *string `json:"Arn,omitzero" form:"Arn" element:"Arn"`
+	Name *string `json:"Name,omitzero" form:"Name" element:"Name"`
+}
+
+// LaunchTemplateInstanceMaintenanceOptions is the model's shape of that name.
+type LaunchTemplateInstanceMaintenanceOptions struct {
+	AutoRecovery *LaunchTemplateAutoRecoveryState `json:"AutoRecovery,omitzero" form:"AutoRecovery" element:"autoRecovery"`
+}
+
+// LaunchTemplateInstanceMaintenanceOptionsRequest is the model's shape of that name.
+type LaunchTemplateInstanceMaintenanceOptionsRequest struct {
+	AutoRecovery *LaunchTemplateAutoRecoveryState `json:"AutoRecovery,omitzero" form:"AutoRecovery" element:"AutoRecovery"`
+}
+
+// LaunchTemplateInstanceMarketOptions is the model's shape of that name.
+type LaunchTemplateInstanceMarketOptions struct {
+	MarketType  *MarketType                      `json:"MarketType,omitzero" form:"MarketType" element:"marketType"`
+	SpotOptions *LaunchTemplateSpotMarketOptions `json:"SpotOptions,omitzero" form:"SpotOptions" element:"spotOptions"`
+}
+
+// LaunchTemplateInstanceMarketOptionsRequest is the model's shape of that name.
+type LaunchTemplateInstanceMarketOptionsRequest struct {
+	MarketType  *MarketType                             `json:"MarketType,omitzero" form:"MarketType" element:"MarketType"`
+	SpotOptions *LaunchTemplateSpotMarketOptionsRequest `json:"SpotOptions,omitzero" form:"SpotOptions" element:"SpotOptions"`
+}
+
+// LaunchTemplateInstanceMetadataOptions is the model's shape of that name.
+type LaunchTemplateInstanceMetadataOptions struct {
+	State                   *LaunchTemplateInstanceMetadataOptionsState  `json:"State,omitzero" form:"State" element:"state"`
+	HttpTokens              *LaunchTemplateHttpTokensState               `json:"HttpTokens,omitzero" form:"HttpTokens" element:"httpTokens"`
+	HttpPutResponseHopLimit *int32                                       `json:"HttpPutResponseHopLimit,omitzero" form:"HttpPutResponseHopLimit" element:"httpPutResponseHopLimit"`
+	HttpEndpoint            *LaunchTemplateInstanceMetadataEndpointState `json:"HttpEndpoint,omitzero" form:"HttpEndpoint" element:"httpEndpoint"`
+	HttpProtocolIpv6        *LaunchTemplateInstanceMetadataProtocolIpv6  `json:"HttpProtocolIpv6,omitzero" form:"HttpProtocolIpv6" element:"httpProtocolIpv6"`
+	InstanceMetadataTags    *LaunchTemplateInstanceMetadataTagsState     `json:"InstanceMetadataTags,omitzero" form:"InstanceMetadataTags" element:"instanceMetadataTags"`
+}
+
+// LaunchTemplateInstanceMetadataOptionsRequest is the model's shape of that name.
+type LaunchTemplateInstanceMetadataOptionsRequest struct {
+	HttpTokens              *LaunchTemplateHttpTokensState               `json:"HttpTokens,omitzero" form:"HttpTokens" element:"HttpTokens"`
+	HttpPutResponseHopLimit *int32                                       `json:"HttpPutResponseHopLimit,omitzero" form:"HttpPutResponseHopLimit" element:"HttpPutResponseHopLimit"`
+	HttpEndpoint            *LaunchTemplateInstanceMetadataEndpointState `json:"HttpEndpoint,omitzero" form:"HttpEndpoint" element:"HttpEndpoint"`
+	HttpProtocolIpv6        *LaunchTemplateInstanceMetadataProtocolIpv6  `json:"HttpProtocolIpv6,omitzero" form:"HttpProtocolIpv6" element:"HttpProtocolIpv6"`
+	InstanceMetadataTags    *LaunchTemplateInstanceMetadataTagsState     `json:"InstanceMetadataTags,omitzero" form:"InstanceMetadataTags" element:"InstanceMetadataTags"`
+}
+
+// LaunchTemplateInstanceNetworkInterfaceSpecification is the model's shape of that name.
+type LaunchTemplateInstanceNetworkInterfaceSpecification struct {
+	AssociateCarrierIpAddress       *bool                              `json:"AssociateCarrierIpAddress,omitzero" form:"AssociateCarrierIpAddress" element:"associateCarrierIpAddress"`
+	AssociatePublicIpAddress        *bool                              `json:"AssociatePublicIpAddress,omitzero" form:"AssociatePublicIpAddress" element:"associatePublicIpAddress"`
+	DeleteOnTermination             *bool                              `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"deleteOnTermination"`
+	Description                     *string                            `json:"Description,omitzero" form:"Description" element:"description"`
+	DeviceIndex                     *int32                             `json:"DeviceIndex,omitzero" form:"DeviceIndex" element:"deviceIndex"`
+	Groups                          []string                           `json:"Groups,omitzero" form:"GroupSet" element:"groupSet>groupId"`
+	InterfaceType                   *string                            `json:"InterfaceType,omitzero" form:"InterfaceType" element:"interfaceType"`
+	Ipv6AddressCount                *int32                             `json:"Ipv6AddressCount,omitzero" form:"Ipv6AddressCount" element:"ipv6AddressCount"`
+	Ipv6Addresses                   []InstanceIpv6Address              `json:"Ipv6Addresses,omitzero" form:"Ipv6AddressesSet" element:"ipv6AddressesSet>item"`
+	NetworkInterfaceId              *string                            `json:"NetworkInterfaceId,omitzero" form:"NetworkInterfaceId" element:"networkInterfaceId"`
+	PrivateIpAddress                *string                            `json:"PrivateIpAddress,omitzero" form:"PrivateIpAddress" element:"privateIpAddress"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification    `json:"PrivateIpAddresses,omitzero" form:"PrivateIpAddressesSet" element:"privateIpAddressesSet>item"`
+	SecondaryPrivateIpAddressCount  *int32                             `json:"SecondaryPrivateIpAddressCount,omitzero" form:"SecondaryPrivateIpAddressCount" element:"secondaryPrivateIpAddressCount"`
+	SubnetId                        *string                            `json:"SubnetId,omitzero" form:"SubnetId" element:"subnetId"`
+	NetworkCardIndex                *int32                             `json:"NetworkCardIndex,omitzero" form:"NetworkCardIndex" element:"networkCardIndex"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationResponse  `json:"Ipv4Prefixes,omitzero" form:"Ipv4PrefixSet" element:"ipv4PrefixSet>item"`
+	Ipv4PrefixCount                 *int32                             `json:"Ipv4PrefixCount,omitzero" form:"Ipv4PrefixCount" element:"ipv4PrefixCount"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationResponse  `json:"Ipv6Prefixes,omitzero" form:"Ipv6PrefixSet" element:"ipv6PrefixSet>item"`
+	Ipv6PrefixCount                 *int32                             `json:"Ipv6PrefixCount,omitzero" form:"Ipv6PrefixCount" element:"ipv6PrefixCount"`
+	PrimaryIpv6                     *bool                              `json:"PrimaryIpv6,omitzero" form:"PrimaryIpv6" element:"primaryIpv6"`
+	EnaSrdSpecification             *LaunchTemplateEnaSrdSpecification `json:"EnaSrdSpecification,omitzero" form:"EnaSrdSpecification" element:"enaSrdSpecification"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecification   `json:"ConnectionTrackingSpecification,omitzero" form:"ConnectionTrackingSpecification" element:"connectionTrackingSpecification"`
+	EnaQueueCount                   *int32                             `json:"EnaQueueCount,omitzero" form:"EnaQueueCount" element:"enaQueueCount"`
+}
+
+// LaunchTemplateInstanceNetworkInterfaceSpecificationRequest is the model's shape of that name.
+type LaunchTemplateInstanceNetworkInterfaceSpecificationRequest struct {
+	AssociateCarrierIpAddress       *bool                                   `json:"AssociateCarrierIpAddress,omitzero" form:"AssociateCarrierIpAddress" element:"AssociateCarrierIpAddress"`
+	AssociatePublicIpAddress        *bool                                   `json:"AssociatePublicIpAddress,omitzero" form:"AssociatePublicIpAddress" element:"AssociatePublicIpAddress"`
+	DeleteOnTermination             *bool                                   `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"DeleteOnTermination"`
+	Description                     *string                                 `json:"Description,omitzero" form:"Description" element:"Description"`
+	DeviceIndex                     *int32                                  `json:"DeviceIndex,omitzero" form:"DeviceIndex" element:"DeviceIndex"`
+	Groups                          []string                                `json:"Groups,omitzero" form:"SecurityGroupId" element:"SecurityGroupId>SecurityGroupId"`
+	InterfaceType                   *string                                 `json:"InterfaceType,omitzero" form:"InterfaceType" element:"InterfaceType"`
+	Ipv6AddressCount                *int32                                  `json:"Ipv6AddressCount,omitzero" form:"Ipv6AddressCount" element:"Ipv6AddressCount"`
+	Ipv6Addresses                   []InstanceIpv6AddressRequest            `json:"Ipv6Addresses,omitzero" form:"Ipv6Addresses" element:"Ipv6Addresses>InstanceIpv6Address"`
+	NetworkInterfaceId              *string                                 `json:"NetworkInterfaceId,omitzero" form:"NetworkInterfaceId" element:"NetworkInterfaceId"`
+	PrivateIpAddress                *string                                 `json:"PrivateIpAddress,omitzero" form:"PrivateIpAddress" element:"PrivateIpAddress"`
+	PrivateIpAddresses              []PrivateIpAddressSpecification         `json:"PrivateIpAddresses,omitzero" form:"PrivateIpAddresses" element:"PrivateIpAddresses>item"`
+	SecondaryPrivateIpAddressCount  *int32                                  `json:"SecondaryPrivateIpAddressCount,omitzero" form:"SecondaryPrivateIpAddressCount" element:"SecondaryPrivateIpAddressCount"`
+	SubnetId                        *string                                 `json:"SubnetId,omitzero" form:"SubnetId" element:"SubnetId"`
+	NetworkCardIndex                *int32                                  `json:"NetworkCardIndex,omitzero" form:"NetworkCardIndex" element:"NetworkCardIndex"`
+	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest        `json:"Ipv4Prefixes,omitzero" form:"Ipv4Prefix" element:"Ipv4Prefix>item"`
+	Ipv4PrefixCount                 *int32                                  `json:"Ipv4PrefixCount,omitzero" form:"Ipv4PrefixCount" element:"Ipv4PrefixCount"`
+	Ipv6Prefixes                    []Ipv6PrefixSpecificationRequest        `json:"Ipv6Prefixes,omitzero" form:"Ipv6Prefix" element:"Ipv6Prefix>item"`
+	Ipv6PrefixCount                 *int32                                  `json:"Ipv6PrefixCount,omitzero" form:"Ipv6PrefixCount" element:"Ipv6PrefixCount"`
+	PrimaryIpv6                     *bool                                   `json:"PrimaryIpv6,omitzero" form:"PrimaryIpv6" element:"PrimaryIpv6"`
+	EnaSrdSpecification             *EnaSrdSpecificationRequest             `json:"EnaSrdSpecification,omitzero" form:"EnaSrdSpecification" element:"EnaSrdSpecification"`
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest `json:"ConnectionTrackingSpecification,omitzero" form:"ConnectionTrackingSpecification" element:"ConnectionTrackingSpecification"`
+	EnaQueueCount                   *int32                                  `json:"EnaQueueCount,omitzero" form:"EnaQueueCount" element:"EnaQueueCount"`
+}
+
+// LaunchTemplateInstanceSecondaryInterfaceSpecification is the model's shape of that name.
+type LaunchTemplateInstanceSecondaryInterfaceSpecification struct {
+	DeleteOnTermination   *bool                                             `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"deleteOnTermination"`
+	DeviceIndex           *int32                                            `json:"DeviceIndex,omitzero" form:"DeviceIndex" element:"deviceIndex"`
+	PrivateIpAddresses    []SecondaryInterfacePrivateIpAddressSpecification `json:"PrivateIpAddresses,omitzero" form:"PrivateIpAddressesSet" element:"privateIpAddressesSet>item"`
+	PrivateIpAddressCount *int32                                            `json:"PrivateIpAddressCount,omitzero" form:"PrivateIpAddressCount" element:"privateIpAddressCount"`
+	SecondarySubnetId     *string                                           `json:"SecondarySubnetId,omitzero" form:"SecondarySubnetId" element:"secondarySubnetId"`
+	InterfaceType         *SecondaryInterfaceType                           `json:"InterfaceType,omitzero" form:"InterfaceType" element:"interfaceType"`
+	NetworkCardIndex      *int32                                            `json:"NetworkCardIndex,omitzero" form:"NetworkCardIndex" element:"networkCardIndex"`
+}
+
+// LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest is the model's shape of that name.
+type LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest struct {
+	DeleteOnTermination   *bool                                                    `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"DeleteOnTermination"`
+	DeviceIndex           *int32                                                   `json:"DeviceIndex,omitzero" form:"DeviceIndex" element:"DeviceIndex"`
+	PrivateIpAddresses    []SecondaryInterfacePrivateIpAddressSpecificationRequest `json:"PrivateIpAddresses,omitzero" form:"PrivateIpAddress" element:"PrivateIpAddress>SecondaryInterfacePrivateIpAddressSpecification"`
+	PrivateIpAddressCount *int32                                                   `json:"PrivateIpAddressCount,omitzero" form:"PrivateIpAddressCount" element:"PrivateIpAddressCount"`
+	SecondarySubnetId     *string                                                  `json:"SecondarySubnetId,omitzero" form:"SecondarySubnetId" element:"SecondarySubnetId"`
+	InterfaceType         *SecondaryInterfaceType                                  `json:"InterfaceType,omitzero" form:"InterfaceType" element:"InterfaceType"`
+	NetworkCardIndex      *int32                                                   `json:"NetworkCardIndex,omitzero" form:"NetworkCardIndex" element:"NetworkCardIndex"`
+}
+
+// LaunchTemplateLicenseConfiguration is the model's shape of that name.
+type LaunchTemplateLicenseConfiguration struct {
+	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitzero" form:"LicenseConfigurationArn" element:"licenseConfigurationArn"`
+}
+
+// LaunchTemplateLicenseConfigurationRequest is the model's shape of that name.
+type LaunchTemplateLicenseConfigurationRequest struct {
+	LicenseConfigurationArn *string `json:"LicenseConfigurationArn,omitzero" form:"LicenseConfigurationArn" element:"LicenseConfigurationArn"`
+}
+
+// LaunchTemplateNetworkPerformanceOptions is the model's shape of that name.
+type LaunchTemplateNetworkPerformanceOptions struct {
+	BandwidthWeighting *InstanceBandwidthWeighting `json:"BandwidthWeighting,omitzero" form:"BandwidthWeighting" element:"bandwidthWeighting"`
+}
+
+// LaunchTemplateNetworkPerformanceOptionsRequest is the model's shape of that name.
+type LaunchTemplateNetworkPerformanceOptionsRequest struct {
+	BandwidthWeighting *InstanceBandwidthWeighting `json:"BandwidthWeighting,omitzero" form:"BandwidthWeighting" element:"BandwidthWeighting"`
+}
+
+// LaunchTemplatePlacement is the model's shape of that name.
+type LaunchTemplatePlacement struct {
+	AvailabilityZone     *string  `json:"AvailabilityZone,omitzero" form:"AvailabilityZone" element:"availabilityZone"`
+	AvailabilityZoneId   *string  `json:"AvailabilityZoneId,omitzero" form:"AvailabilityZoneId" element:"availabilityZoneId"`
+	Affinity             *string  `json:"Affinity,omitzero" form:"Affinity" element:"affinity"`
+	GroupName            *string  `json:"GroupName,omitzero" form:"GroupName" element:"groupName"`
+	HostId               *string  `json:"HostId,omitzero" form:"HostId" element:"hostId"`
+	Tenancy              *Tenancy `json:"Tenancy,omitzero" form:"Tenancy" element:"tenancy"`
+	SpreadDomain         *string  `json:"SpreadDomain,omitzero" form:"SpreadDomain" element:"spreadDomain"`
+	HostResourceGroupArn *string  `json:"HostResourceGroupArn,omitzero" form:"HostResourceGroupArn" element:"hostResourceGroupArn"`
+	PartitionNumber      *int32   `json:"PartitionNumber,omitzero" form:"PartitionNumber" element:"partitionNumber"`
+	GroupId              *string  `json:"GroupId,omitzero" form:"GroupId" element:"groupId"`
+}
+
+// LaunchTemplatePlacementRequest is the model's shape of that name.
+type LaunchTemplatePlacementRequest struct {
+	AvailabilityZone     *string  `json:"AvailabilityZone,omitzero" form:"AvailabilityZone" element:"AvailabilityZone"`
+	AvailabilityZoneId   *string  `json:"AvailabilityZoneId,omitzero" form:"AvailabilityZoneId" element:"AvailabilityZoneId"`
+	Affinity             *string  `json:"Affinity,omitzero" form:"Affinity" element:"Affinity"`
+	GroupName            *string  `json:"GroupName,omitzero" form:"GroupName" element:"GroupName"`
+	HostId               *string  `json:"HostId,omitzero" form:"HostId" element:"HostId"`
+	Tenancy              *Tenancy `json:"Tenancy,omitzero" form:"Tenancy" element:"Tenancy"`
+	SpreadDomain         *string  `json:"SpreadDomain,omitzero" form:"SpreadDomain" element:"SpreadDomain"`
+	HostResourceGroupArn *string  `json:"HostResourceGroupArn,omitzero" form:"HostResourceGroupArn" element:"HostResourceGroupArn"`
+	PartitionNumber      *int32   `json:"PartitionNumber,omitzero" form:"PartitionNumber" element:"PartitionNumber"`
+	GroupId              *string  `json:"GroupId,omitzero" form:"GroupId" element:"GroupId"`
+}
+
+// LaunchTemplatePrivateDnsNameOptions is the model's shape of that name.
+type LaunchTemplatePrivateDnsNameOptions struct {
+	HostnameType                    *HostnameType `json:"HostnameType,omitzero" form:"HostnameType" element:"hostnameType"`
+	EnableResourceNameDnsARecord    *bool         `json:"EnableResourceNameDnsARecord,omitzero" form:"EnableResourceNameDnsARecord" element:"enableResourceNameDnsARecord"`
+	EnableResourceNameDnsAAAARecord *bool         `json:"EnableResourceNameDnsAAAARecord,omitzero" form:"EnableResourceNameDnsAAAARecord" element:"enableResourceNameDnsAAAARecord"`
+}
+
+// LaunchTemplatePrivateDnsNameOptionsRequest is the model's shape of that name.
+type LaunchTemplatePrivateDnsNameOptionsRequest struct {
+	HostnameType                    *HostnameType `json:"HostnameType,omitzero" form:"HostnameType" element:"HostnameType"`
+	EnableResourceNameDnsARecord    *bool         `json:"EnableResourceNameDnsARecord,omitzero" form:"EnableResourceNameDnsARecord" element:"EnableResourceNameDnsARecord"`
+	EnableResourceNameDnsAAAARecord *bool         `json:"EnableResourceNameDnsAAAARecord,omitzero" form:"EnableResourceNameDnsAAAARecord" element:"EnableResourceNameDnsAAAARecord"`
+}
+
+// LaunchTemplateSpotMarketOptions is the model's shape of that name.
+type LaunchTemplateSpotMarketOptions struct {
+	MaxPrice                     *string                       `json:"MaxPrice,omitzero" form:"MaxPrice" element:"maxPrice"`
+	SpotInstanceType             *SpotInstanceType             `json:"SpotInstanceType,omitzero" form:"SpotInstanceType" element:"spotInstanceType"`
+	BlockDurationMinutes         *int32                        `json:"BlockDurationMinutes,omitzero" form:"BlockDurationMinutes" element:"blockDurationMinutes"`
+	ValidUntil                   *shape.Time                   `json:"ValidUntil,omitzero" form:"ValidUntil" element:"validUntil"`
+	InstanceInterruptionBehavior *InstanceInterruptionBehavior `json:"InstanceInterruptionBehavior,omitzero" form:"InstanceInterruptionBehavior" element:"instanceInterruptionBehavior"`
+}
+
+// LaunchTemplateSpotMarketOptionsRequest is the model's shape of that name.
+type LaunchTemplateSpotMarketOptionsRequest struct {
+	MaxPrice                     *string                       `json:"MaxPrice,omitzero" form:"MaxPrice" element:"MaxPrice"`
+	SpotInstanceType             *SpotInstanceType             `json:"SpotInstanceType,omitzero" form:"SpotInstanceType" element:"SpotInstanceType"`
+	BlockDurationMinutes         *int32                        `json:"BlockDurationMinutes,omitzero" form:"BlockDurationMinutes" element:"BlockDurationMinutes"`
+	ValidUntil                   *shape.Time                   `json:"ValidUntil,omitzero" form:"ValidUntil" element:"ValidUntil"`
+	InstanceInterruptionBehavior *InstanceInterruptionBehavior `json:"InstanceInterruptionBehavior,omitzero" form:"InstanceInterruptionBehavior" element:"InstanceInterruptionBehavior"`
+}
+
+// LaunchTemplateTagSpecification is the model's shape of that name.
+type LaunchTemplateTagSpecification struct {
+	ResourceType *ResourceType `json:"ResourceType,omitzero" form:"ResourceType" element:"resourceType"`
+	Tags         []Tag         `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+}
+
+// LaunchTemplateTagSpecificationRequest is the model's shape of that name.
+type LaunchTemplateTagSpecificationRequest struct {
+	ResourceType *ResourceType `json:"ResourceType,omitzero" form:"ResourceType" element:"ResourceType"`
+	Tags         []Tag         `json:"Tags,omitzero" form:"Tag" element:"Tag>item"`
+}
+
+// LaunchTemplateVersion is the model's shape of that name.
+type LaunchTemplateVersion struct {
+	LaunchTemplateId *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"launchTemplateId"`
+	// 3 to 128 characters. Matches [a-zA-Z0-9\(\)\.\-/_]+
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"launchTemplateName"`
+	VersionNumber      *int64  `json:"VersionNumber,omitzero" form:"VersionNumber" element:"versionNumber"`
+	// At most 255 characters.
+	VersionDescription *string                     `json:"VersionDescription,omitzero" form:"VersionDescription" element:"versionDescription"`
+	CreateTime         *shape.Time                 `json:"CreateTime,omitzero" form:"CreateTime" element:"createTime"`
+	CreatedBy          *string                     `json:"CreatedBy,omitzero" form:"CreatedBy" element:"createdBy"`
+	DefaultVersion     *bool                       `json:"DefaultVersion,omitzero" form:"DefaultVersion" element:"defaultVersion"`
+	LaunchTemplateData *ResponseLaunchTemplateData `json:"LaunchTemplateData,omitzero" form:"LaunchTemplateData" element:"launchTemplateData"`
+	Operator           *OperatorResponse           `json:"Operator,omitzero" form:"Operator" element:"operator"`
+}
+
+// LaunchTemplatesMonitoring is the model's shape of that name.
+type LaunchTemplatesMonitoring struct {
+	Enabled           *bool    `json:"Enabled,omitzero" form:"Enabled" element:"enabled"`
+	MetricCategoryIds []string `json:"MetricCategoryIds,omitzero" form:"MetricCategoryIdSet" element:"metricCategoryIdSet>item"`
+}
+
+// LaunchTemplatesMonitoringRequest is the model's shape of that name.
+type LaunchTemplatesMonitoringRequest struct {
+	Enabled           *bool    `json:"Enabled,omitzero" form:"Enabled" element:"Enabled"`
+	MetricCategoryIds []string `json:"MetricCategoryIds,omitzero" form:"MetricCategoryId" element:"MetricCategoryId>item"`
+}
+
+// MemoryGiBPerVCpu is the model's shape of that name.
+type MemoryGiBPerVCpu struct {
+	Min *float64 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *float64 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// MemoryGiBPerVCpuRequest is the model's shape of that name.
+type MemoryGiBPerVCpuRequest struct {
+	Min *float64 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *float64 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// MemoryMiB is the model's shape of that name.
+type MemoryMiB struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// MemoryMiBRequest is the model's shape of that name.
+type MemoryMiBRequest struct {
+	// Required.
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// NetworkBandwidthGbps is the model's shape of that name.
+type NetworkBandwidthGbps struct {
+	Min *float64 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *float64 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// NetworkBandwidthGbpsRequest is the model's shape of that name.
+type NetworkBandwidthGbpsRequest struct {
+	Min *float64 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *float64 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// NetworkInterfaceCount is the model's shape of that name.
+type NetworkInterfaceCount struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// NetworkInterfaceCountRequest is the model's shape of that name.
+type NetworkInterfaceCountRequest struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// OperatorRequest is the model's shape of that name.
+type OperatorRequest struct {
+	Principal *string `json:"Principal,omitzero" form:"Principal" element:"Principal"`
+}
+
+// OperatorResponse is the model's shape of that name.
+type OperatorResponse struct {
+	Managed         *bool   `json:"Managed,omitzero" form:"Managed" element:"managed"`
+	Principal       *string `json:"Principal,omitzero" form:"Principal" element:"principal"`
+	HiddenByDefault *bool   `json:"HiddenByDefault,omitzero" form:"HiddenByDefault" element:"hiddenByDefault"`
+}
+
+// PerformanceFactorReference is the model's shape of that name.
+type PerformanceFactorReference struct {
+	InstanceFamily *string `json:"InstanceFamily,omitzero" form:"InstanceFamily" element:"instanceFamily"`
+}
+
+// PerformanceFactorReferenceRequest is the model's shape of that name.
+type PerformanceFactorReferenceRequest struct {
+	InstanceFamily *string `json:"InstanceFamily,omitzero" form:"InstanceFamily" element:"InstanceFamily"`
+}
+
+// PrivateIpAddressSpecification is the model's shape of that name.
+type PrivateIpAddressSpecification struct {
+	Primary          *bool   `json:"Primary,omitzero" form:"Primary" element:"primary"`
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitzero" form:"PrivateIpAddress" element:"privateIpAddress"`
 }
 
 // ProductCode is the model's shape of that name.
@@ -126,6 +833,88 @@ type RegionGeography struct {
 	Name *string `json:"Name,omitzero" form:"Name" element:"name"`
 }
 
+// RequestLaunchTemplateData is the model's shape of that name.
+type RequestLaunchTemplateData struct {
+	KernelId                          *string                                                        `json:"KernelId,omitzero" form:"KernelId" element:"KernelId"`
+	EbsOptimized                      *bool                                                          `json:"EbsOptimized,omitzero" form:"EbsOptimized" element:"EbsOptimized"`
+	IamInstanceProfile                *LaunchTemplateIamInstanceProfileSpecificationRequest          `json:"IamInstanceProfile,omitzero" form:"IamInstanceProfile" element:"IamInstanceProfile"`
+	BlockDeviceMappings               []LaunchTemplateBlockDeviceMappingRequest                      `json:"BlockDeviceMappings,omitzero" form:"BlockDeviceMapping" element:"BlockDeviceMapping>BlockDeviceMapping"`
+	NetworkInterfaces                 []LaunchTemplateInstanceNetworkInterfaceSpecificationRequest   `json:"NetworkInterfaces,omitzero" form:"NetworkInterface" element:"NetworkInterface>InstanceNetworkInterfaceSpecification"`
+	ImageId                           *string                                                        `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	InstanceType                      *InstanceType                                                  `json:"InstanceType,omitzero" form:"InstanceType" element:"InstanceType"`
+	KeyName                           *string                                                        `json:"KeyName,omitzero" form:"KeyName" element:"KeyName"`
+	Monitoring                        *LaunchTemplatesMonitoringRequest                              `json:"Monitoring,omitzero" form:"Monitoring" element:"Monitoring"`
+	Placement                         *LaunchTemplatePlacementRequest                                `json:"Placement,omitzero" form:"Placement" element:"Placement"`
+	RamDiskId                         *string                                                        `json:"RamDiskId,omitzero" form:"RamDiskId" element:"RamDiskId"`
+	DisableApiTermination             *bool                                                          `json:"DisableApiTermination,omitzero" form:"DisableApiTermination" element:"DisableApiTermination"`
+	InstanceInitiatedShutdownBehavior *ShutdownBehavior                                              `json:"InstanceInitiatedShutdownBehavior,omitzero" form:"InstanceInitiatedShutdownBehavior" element:"InstanceInitiatedShutdownBehavior"`
+	UserData                          *string                                                        `json:"UserData,omitzero" form:"UserData" element:"UserData"`
+	TagSpecifications                 []LaunchTemplateTagSpecificationRequest                        `json:"TagSpecifications,omitzero" form:"TagSpecification" element:"TagSpecification>LaunchTemplateTagSpecificationRequest"`
+	ElasticGpuSpecifications          []ElasticGpuSpecification                                      `json:"ElasticGpuSpecifications,omitzero" form:"ElasticGpuSpecification" element:"ElasticGpuSpecification>ElasticGpuSpecification"`
+	ElasticInferenceAccelerators      []LaunchTemplateElasticInferenceAccelerator                    `json:"ElasticInferenceAccelerators,omitzero" form:"ElasticInferenceAccelerator" element:"ElasticInferenceAccelerator>item"`
+	SecurityGroupIds                  []string                                                       `json:"SecurityGroupIds,omitzero" form:"SecurityGroupId" element:"SecurityGroupId>SecurityGroupId"`
+	SecurityGroups                    []string                                                       `json:"SecurityGroups,omitzero" form:"SecurityGroup" element:"SecurityGroup>SecurityGroup"`
+	InstanceMarketOptions             *LaunchTemplateInstanceMarketOptionsRequest                    `json:"InstanceMarketOptions,omitzero" form:"InstanceMarketOptions" element:"InstanceMarketOptions"`
+	CreditSpecification               *CreditSpecificationRequest                                    `json:"CreditSpecification,omitzero" form:"CreditSpecification" element:"CreditSpecification"`
+	CpuOptions                        *LaunchTemplateCpuOptionsRequest                               `json:"CpuOptions,omitzero" form:"CpuOptions" element:"CpuOptions"`
+	CapacityReservationSpecification  *LaunchTemplateCapacityReservationSpecificationRequest         `json:"CapacityReservationSpecification,omitzero" form:"CapacityReservationSpecification" element:"CapacityReservationSpecification"`
+	LicenseSpecifications             []LaunchTemplateLicenseConfigurationRequest                    `json:"LicenseSpecifications,omitzero" form:"LicenseSpecification" element:"LicenseSpecification>item"`
+	HibernationOptions                *LaunchTemplateHibernationOptionsRequest                       `json:"HibernationOptions,omitzero" form:"HibernationOptions" element:"HibernationOptions"`
+	MetadataOptions                   *LaunchTemplateInstanceMetadataOptionsRequest                  `json:"MetadataOptions,omitzero" form:"MetadataOptions" element:"MetadataOptions"`
+	EnclaveOptions                    *LaunchTemplateEnclaveOptionsRequest                           `json:"EnclaveOptions,omitzero" form:"EnclaveOptions" element:"EnclaveOptions"`
+	InstanceRequirements              *InstanceRequirementsRequest                                   `json:"InstanceRequirements,omitzero" form:"InstanceRequirements" element:"InstanceRequirements"`
+	PrivateDnsNameOptions             *LaunchTemplatePrivateDnsNameOptionsRequest                    `json:"PrivateDnsNameOptions,omitzero" form:"PrivateDnsNameOptions" element:"PrivateDnsNameOptions"`
+	MaintenanceOptions                *LaunchTemplateInstanceMaintenanceOptionsRequest               `json:"MaintenanceOptions,omitzero" form:"MaintenanceOptions" element:"MaintenanceOptions"`
+	DisableApiStop                    *bool                                                          `json:"DisableApiStop,omitzero" form:"DisableApiStop" element:"DisableApiStop"`
+	Operator                          *OperatorRequest                                               `json:"Operator,omitzero" form:"Operator" element:"Operator"`
+	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptionsRequest                `json:"NetworkPerformanceOptions,omitzero" form:"NetworkPerformanceOptions" element:"NetworkPerformanceOptions"`
+	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest `json:"SecondaryInterfaces,omitzero" form:"SecondaryInterface" element:"SecondaryInterface>InstanceSecondaryInterfaceSpecification"`
+}
+
+// ResponseError is the model's shape of that name.
+type ResponseError struct {
+	Code    *LaunchTemplateErrorCode `json:"Code,omitzero" form:"Code" element:"code"`
+	Message *string                  `json:"Message,omitzero" form:"Message" element:"message"`
+}
+
+// ResponseLaunchTemplateData is the model's shape of that name.
+type ResponseLaunchTemplateData struct {
+	KernelId                          *string                                                 `json:"KernelId,omitzero" form:"KernelId" element:"kernelId"`
+	EbsOptimized                      *bool                                                   `json:"EbsOptimized,omitzero" form:"EbsOptimized" element:"ebsOptimized"`
+	IamInstanceProfile                *LaunchTemplateIamInstanceProfileSpecification          `json:"IamInstanceProfile,omitzero" form:"IamInstanceProfile" element:"iamInstanceProfile"`
+	BlockDeviceMappings               []LaunchTemplateBlockDeviceMapping                      `json:"BlockDeviceMappings,omitzero" form:"BlockDeviceMappingSet" element:"blockDeviceMappingSet>item"`
+	NetworkInterfaces                 []LaunchTemplateInstanceNetworkInterfaceSpecification   `json:"NetworkInterfaces,omitzero" form:"NetworkInterfaceSet" element:"networkInterfaceSet>item"`
+	ImageId                           *string                                                 `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	InstanceType                      *InstanceType                                           `json:"InstanceType,omitzero" form:"InstanceType" element:"instanceType"`
+	KeyName                           *string                                                 `json:"KeyName,omitzero" form:"KeyName" element:"keyName"`
+	Monitoring                        *LaunchTemplatesMonitoring                              `json:"Monitoring,omitzero" form:"Monitoring" element:"monitoring"`
+	Placement                         *LaunchTemplatePlacement                                `json:"Placement,omitzero" form:"Placement" element:"placement"`
+	RamDiskId                         *string                                                 `json:"RamDiskId,omitzero" form:"RamDiskId" element:"ramDiskId"`
+	DisableApiTermination             *bool                                                   `json:"DisableApiTermination,omitzero" form:"DisableApiTermination" element:"disableApiTermination"`
+	InstanceInitiatedShutdownBehavior *ShutdownBehavior                                       `json:"InstanceInitiatedShutdownBehavior,omitzero" form:"InstanceInitiatedShutdownBehavior" element:"instanceInitiatedShutdownBehavior"`
+	UserData                          *string                                                 `json:"UserData,omitzero" form:"UserData" element:"userData"`
+	TagSpecifications                 []LaunchTemplateTagSpecification                        `json:"TagSpecifications,omitzero" form:"TagSpecificationSet" element:"tagSpecificationSet>item"`
+	ElasticGpuSpecifications          []ElasticGpuSpecificationResponse                       `json:"ElasticGpuSpecifications,omitzero" form:"ElasticGpuSpecificationSet" element:"elasticGpuSpecificationSet>item"`
+	ElasticInferenceAccelerators      []LaunchTemplateElasticInferenceAcceleratorResponse     `json:"ElasticInferenceAccelerators,omitzero" form:"ElasticInferenceAcceleratorSet" element:"elasticInferenceAcceleratorSet>item"`
+	SecurityGroupIds                  []string                                                `json:"SecurityGroupIds,omitzero" form:"SecurityGroupIdSet" element:"securityGroupIdSet>item"`
+	SecurityGroups                    []string                                                `json:"SecurityGroups,omitzero" form:"SecurityGroupSet" element:"securityGroupSet>item"`
+	InstanceMarketOptions             *LaunchTemplateInstanceMarketOptions                    `json:"InstanceMarketOptions,omitzero" form:"InstanceMarketOptions" element:"instanceMarketOptions"`
+	CreditSpecification               *CreditSpecification                                    `json:"CreditSpecification,omitzero" form:"CreditSpecification" element:"creditSpecification"`
+	CpuOptions                        *LaunchTemplateCpuOptions                               `json:"CpuOptions,omitzero" form:"CpuOptions" element:"cpuOptions"`
+	CapacityReservationSpecification  *LaunchTemplateCapacityReservationSpecificationResponse `json:"CapacityReservationSpecification,omitzero" form:"CapacityReservationSpecification" element:"capacityReservationSpecification"`
+	LicenseSpecifications             []LaunchTemplateLicenseConfiguration                    `json:"LicenseSpecifications,omitzero" form:"LicenseSet" element:"licenseSet>item"`
+	HibernationOptions                *LaunchTemplateHibernationOptions                       `json:"HibernationOptions,omitzero" form:"HibernationOptions" element:"hibernationOptions"`
+	MetadataOptions                   *LaunchTemplateInstanceMetadataOptions                  `json:"MetadataOptions,omitzero" form:"MetadataOptions" element:"metadataOptions"`
+	EnclaveOptions                    *LaunchTemplateEnclaveOptions                           `json:"EnclaveOptions,omitzero" form:"EnclaveOptions" element:"enclaveOptions"`
+	InstanceRequirements              *InstanceRequirements                                   `json:"InstanceRequirements,omitzero" form:"InstanceRequirements" element:"instanceRequirements"`
+	PrivateDnsNameOptions             *LaunchTemplatePrivateDnsNameOptions                    `json:"PrivateDnsNameOptions,omitzero" form:"PrivateDnsNameOptions" element:"privateDnsNameOptions"`
+	MaintenanceOptions                *LaunchTemplateInstanceMaintenanceOptions               `json:"MaintenanceOptions,omitzero" form:"MaintenanceOptions" element:"maintenanceOptions"`
+	DisableApiStop                    *bool                                                   `json:"DisableApiStop,omitzero" form:"DisableApiStop" element:"disableApiStop"`
+	Operator                          *OperatorResponse                                       `json:"Operator,omitzero" form:"Operator" element:"operator"`
+	NetworkPerformanceOptions         *LaunchTemplateNetworkPerformanceOptions                `json:"NetworkPerformanceOptions,omitzero" form:"NetworkPerformanceOptions" element:"networkPerformanceOptions"`
+	SecondaryInterfaces               []LaunchTemplateInstanceSecondaryInterfaceSpecification `json:"SecondaryInterfaces,omitzero" form:"SecondaryInterfaceSet" element:"secondaryInterfaceSet>item"`
+}
+
 // ScanResults is the model's shape of that name.
 type ScanResults struct {
 	HighestFindingSeverityLabel    *SeverityLabel `json:"HighestFindingSeverityLabel,omitzero" form:"HighestFindingSeverityLabel" element:"highestFindingSeverityLabel"`
@@ -135,6 +924,16 @@ type ScanResults struct {
 	MediumFixAvailableSince        *shape.Time    `json:"MediumFixAvailableSince,omitzero" form:"MediumFixAvailableSince" element:"mediumFixAvailableSince"`
 	HighFixAvailableSince          *shape.Time    `json:"HighFixAvailableSince,omitzero" form:"HighFixAvailableSince" element:"highFixAvailableSince"`
 	CriticalFixAvailableSince      *shape.Time    `json:"CriticalFixAvailableSince,omitzero" form:"CriticalFixAvailableSince" element:"criticalFixAvailableSince"`
+}
+
+// SecondaryInterfacePrivateIpAddressSpecification is the model's shape of that name.
+type SecondaryInterfacePrivateIpAddressSpecification struct {
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitzero" form:"PrivateIpAddress" element:"privateIpAddress"`
+}
+
+// SecondaryInterfacePrivateIpAddressSpecificationRequest is the model's shape of that name.
+type SecondaryInterfacePrivateIpAddressSpecificationRequest struct {
+	PrivateIpAddress *string `json:"PrivateIpAddress,omitzero" form:"PrivateIpAddress" element:"PrivateIpAddress"`
 }
 
 // Snapshot is the model's shape of that name.
@@ -175,4 +974,54 @@ type StateReason struct {
 type Tag struct {
 	Key   *string `json:"Key,omitzero" form:"Key" element:"key"`
 	Value *string `json:"Value,omitzero" form:"Value" element:"value"`
+}
+
+// TagDescription is the model's shape of that name.
+type TagDescription struct {
+	Key          *string       `json:"Key,omitzero" form:"Key" element:"key"`
+	ResourceId   *string       `json:"ResourceId,omitzero" form:"ResourceId" element:"resourceId"`
+	ResourceType *ResourceType `json:"ResourceType,omitzero" form:"ResourceType" element:"resourceType"`
+	Value        *string       `json:"Value,omitzero" form:"Value" element:"value"`
+}
+
+// TagSpecification is the model's shape of that name.
+type TagSpecification struct {
+	ResourceType *ResourceType `json:"ResourceType,omitzero" form:"ResourceType" element:"resourceType"`
+	Tags         []Tag         `json:"Tags,omitzero" form:"Tag" element:"Tag>item"`
+}
+
+// TotalLocalStorageGB is the model's shape of that name.
+type TotalLocalStorageGB struct {
+	Min *float64 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *float64 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// TotalLocalStorageGBRequest is the model's shape of that name.
+type TotalLocalStorageGBRequest struct {
+	Min *float64 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *float64 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// VCpuCountRange is the model's shape of that name.
+type VCpuCountRange struct {
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"max"`
+}
+
+// VCpuCountRangeRequest is the model's shape of that name.
+type VCpuCountRangeRequest struct {
+	// Required.
+	Min *int32 `json:"Min,omitzero" form:"Min" element:"Min"`
+	Max *int32 `json:"Max,omitzero" form:"Max" element:"Max"`
+}
+
+// ValidationError is the model's shape of that name.
+type ValidationError struct {
+	Code    *string `json:"Code,omitzero" form:"Code" element:"code"`
+	Message *string `json:"Message,omitzero" form:"Message" element:"message"`
+}
+
+// ValidationWarning is the model's shape of that name.
+type ValidationWarning struct {
+	Errors []ValidationError `json:"Errors,omitzero" form:"ErrorSet" element:"errorSet>item"`
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/api/ec2"
 	"github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/api/sns"
+	"github.com/goldsmith-build/goldsmith/api/ssm"
 	"github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/wire"
@@ -37,6 +39,8 @@ func services() []*shape.Service {
 	return []*shape.Service{
 		imagebuilder.Serve(imagebuilder.Unimplemented{}),
 		ec2.Serve(ec2.Unimplemented{}),
+		sns.Serve(sns.Unimplemented{}),
+		ssm.Serve(ssm.Unimplemented{}),
 		sts.Serve(sts.Unimplemented{}),
 	}
 }
