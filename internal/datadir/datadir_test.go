@@ -96,3 +96,23 @@ func TestConfigKeepsWhatItsOwnerWrote(t *testing.T) {
 		t.Errorf("endpoint %q, %v", ep, err)
 	}
 }
+
+func TestSecretsAreMadeOnceAndPrivate(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	first, err := d.Secret("parameters", 32)
+	if err != nil || len(first) != 32 {
+		t.Fatalf("%d bytes, %v", len(first), err)
+	}
+	again, err := d.Secret("parameters", 32)
+	if err != nil || string(again) != string(first) {
+		t.Errorf("read back another key: %v", err)
+	}
+	info, err := os.Stat(d.Keys() + "/parameters")
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
+	}
+	if _, err := d.Secret("parameters", 16); err == nil || !strings.Contains(err.Error(), "32 bytes, not 16") {
+		t.Errorf("a key of another size: %v", err)
+	}
+}

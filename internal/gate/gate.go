@@ -55,6 +55,8 @@ type rule func(a asked, in any) []need
 var tables = map[string]map[string]rule{
 	"imagebuilder": imageBuilder,
 	"ec2":          ec2,
+	"sns":          sns,
+	"ssm":          ssm,
 	"sts":          sts,
 }
 

@@ -9,11 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	apiec2 "github.com/goldsmith-build/goldsmith/api/ec2"
 	apiib "github.com/goldsmith-build/goldsmith/api/imagebuilder"
-	apists "github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/base"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
@@ -41,6 +40,7 @@ type Server struct {
 	dir      datadir.Dir
 	store    *store.Store
 	disks    *Disks
+	params   *parameter.Store
 	engine   *engine.Engine
 	metrics  *metrics
 	http     *http.Server
@@ -79,6 +79,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	world := cloud.New(s.store, nil)
+	if err := s.openCloud(world); err != nil {
+		return nil, err
+	}
 	service, err := s.assemble(ctx, o, world)
 	if err != nil {
 		return nil, err
@@ -96,7 +99,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		}
 	}
 	api, err := wire.New(wire.Config{Keys: who, Gate: gate.New(service, nil), Logger: o.Log, Observe: observe},
-		apiib.Serve(service), apiec2.Serve(world.EC2()), apists.Serve(world.STS()))
+		append(s.faces(world), apiib.Serve(service))...)
 	if err != nil {
 		return nil, err
 	}

@@ -241,6 +241,9 @@ func compile(given []ssm.ParameterStringFilter, keys ...string) (filters, error)
 	for _, g := range given {
 		key := *g.Key
 		tag, isTag := strings.CutPrefix(key, "tag:")
+		if !isTag {
+			tag = ""
+		}
 		known := isTag
 		for _, k := range keys {
 			known = known || k == key

@@ -1,0 +1,106 @@
+package gate
+
+import (
+	"slices"
+
+	api "github.com/goldsmith-build/goldsmith/api/ec2"
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+)
+
+// ec2 are the rules of Amazon EC2. What only describes has no resource; images
+// and snapshots have ARNs without an account.
+var ec2 = map[string]rule{
+	"CopyImage": rules(func(a asked, in *api.CopyImageInput) []need {
+		return []need{{action: a.action(), resource: a.ec2("image", nil), values: requestTags(specified(in.TagSpecifications, "image"))}}
+	}),
+	"CreateLaunchTemplate": rules(func(a asked, in *api.CreateLaunchTemplateInput) []need {
+		return []need{{action: a.action(), resource: a.ec2("launch-template", nil), values: requestTags(specified(in.TagSpecifications, "launch-template"))}}
+	}),
+	"CreateLaunchTemplateVersion": template(func(in *api.CreateLaunchTemplateVersionInput) *string { return in.LaunchTemplateId }),
+	"CreateTags": rules(func(a asked, in *api.CreateTagsInput) []need {
+		return a.tagging(in.Resources, tags(in.Tags))
+	}),
+	"DeleteLaunchTemplate":         template(func(in *api.DeleteLaunchTemplateInput) *string { return in.LaunchTemplateId }),
+	"DeleteLaunchTemplateVersions": template(func(in *api.DeleteLaunchTemplateVersionsInput) *string { return in.LaunchTemplateId }),
+	"DeleteSnapshot": rules(func(a asked, in *api.DeleteSnapshotInput) []need {
+		return []need{{action: a.action(), resource: a.ec2("snapshot", in.SnapshotId)}}
+	}),
+	"DeleteTags": rules(func(a asked, in *api.DeleteTagsInput) []need {
+		return a.tagging(in.Resources, tags(in.Tags))
+	}),
+	"DeregisterImage":                image(func(in *api.DeregisterImageInput) *string { return in.ImageId }),
+	"DescribeImageAttribute":         image(func(in *api.DescribeImageAttributeInput) *string { return in.ImageId }),
+	"DescribeImages":                 anything,
+	"DescribeLaunchTemplateVersions": anything,
+	"DescribeLaunchTemplates":        anything,
+	"DescribeRegions":                anything,
+	"DescribeSnapshots":              anything,
+	"DescribeTags":                   anything,
+	"DisableImageDeprecation":        image(func(in *api.DisableImageDeprecationInput) *string { return in.ImageId }),
+	"EnableImageDeprecation":         image(func(in *api.EnableImageDeprecationInput) *string { return in.ImageId }),
+	"ModifyImageAttribute":           image(func(in *api.ModifyImageAttributeInput) *string { return in.ImageId }),
+	"ModifyLaunchTemplate":           template(func(in *api.ModifyLaunchTemplateInput) *string { return in.LaunchTemplateId }),
+	"ResetImageAttribute":            image(func(in *api.ResetImageAttributeInput) *string { return in.ImageId }),
+}
+
+func image[I any](member func(in *I) *string) rule {
+	return rules(func(a asked, in *I) []need { return []need{{action: a.action(), resource: a.ec2("image", member(in))}} })
+}
+
+// template is the rule of operations on a launch template; one that is given by
+// its name takes a permission for all.
+func template[I any](member func(in *I) *string) rule {
+	return rules(func(a asked, in *I) []need {
+		return []need{{action: a.action(), resource: a.ec2("launch-template", member(in))}}
+	})
+}
+
+// ec2 names a resource of EC2, or with a nil id any of its kind.
+func (a asked) ec2(kind string, id *string) string {
+	account := a.Account
+	if kind == "image" || kind == "snapshot" {
+		account = ""
+	}
+	name := text(id)
+	if name == "" {
+		name = "*"
+	}
+	return "arn:" + cloud.PartitionFor(a.Region) + ":ec2:" + a.Region + ":" + account + ":" + kind + "/" + name
+}
+
+// tagging are the needs of changing the tags of resources, whose kinds their ids
+// tell.
+func (a asked) tagging(ids []string, values map[string]string) []need {
+	var all []need
+	for _, id := range ids {
+		kind := "image"
+		switch {
+		case len(id) > 5 && id[:5] == "snap-":
+			kind = "snapshot"
+		case len(id) > 3 && id[:3] == "lt-":
+			kind = "launch-template"
+		}
+		all = append(all, need{action: a.action(), resource: a.ec2(kind, &id), values: requestTags(values)})
+	}
+	if len(all) == 0 {
+		return anything(a, nil)
+	}
+	return all
+}
+
+// specified are the tags that a request gives to a kind of new resource.
+func specified(all []api.TagSpecification, kind api.ResourceType) map[string]string {
+	i := slices.IndexFunc(all, func(s api.TagSpecification) bool { return s.ResourceType != nil && *s.ResourceType == kind })
+	if i < 0 {
+		return nil
+	}
+	return tags(all[i].Tags)
+}
+
+func tags(given []api.Tag) map[string]string {
+	all := map[string]string{}
+	for _, t := range given {
+		all[text(t.Key)] = text(t.Value)
+	}
+	return all
+}

@@ -1,0 +1,47 @@
+package gate
+
+import (
+	api "github.com/goldsmith-build/goldsmith/api/sns"
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
+)
+
+// sns are the rules of the Simple Notification Service. A subscription's ARN is
+// that of its topic with an id behind it; who confirms or follows the link of an
+// unsubscription needs no permission but the token.
+var sns = map[string]rule{
+	"ConfirmSubscription": on(func(in *api.ConfirmSubscriptionInput) *string { return in.TopicArn }),
+	"CreateTopic": rules(func(a asked, in *api.CreateTopicInput) []need {
+		tags := map[string]string{}
+		for _, t := range in.Tags {
+			tags[text(t.Key)] = text(t.Value)
+		}
+		return []need{{action: a.action(), resource: a.topic(text(in.Name)), values: requestTags(tags)}}
+	}),
+	"DeleteTopic":               on(func(in *api.DeleteTopicInput) *string { return in.TopicArn }),
+	"GetSubscriptionAttributes": on(func(in *api.GetSubscriptionAttributesInput) *string { return in.SubscriptionArn }),
+	"GetTopicAttributes":        on(func(in *api.GetTopicAttributesInput) *string { return in.TopicArn }),
+	"ListSubscriptions":         anything,
+	"ListSubscriptionsByTopic":  on(func(in *api.ListSubscriptionsByTopicInput) *string { return in.TopicArn }),
+	"ListTagsForResource":       on(func(in *api.ListTagsForResourceInput) *string { return in.ResourceArn }),
+	"ListTopics":                anything,
+	"Publish": rules(func(a asked, in *api.PublishInput) []need {
+		if in.TopicArn == nil {
+			return a.on(in.TargetArn)
+		}
+		return a.on(in.TopicArn)
+	}),
+	"PublishBatch": rules(func(a asked, in *api.PublishBatchInput) []need {
+		return []need{{action: "sns:Publish", resource: named(in.TopicArn)}}
+	}),
+	"SetSubscriptionAttributes": on(func(in *api.SetSubscriptionAttributesInput) *string { return in.SubscriptionArn }),
+	"SetTopicAttributes":        on(func(in *api.SetTopicAttributesInput) *string { return in.TopicArn }),
+	"Subscribe":                 on(func(in *api.SubscribeInput) *string { return in.TopicArn }),
+	"TagResource":               on(func(in *api.TagResourceInput) *string { return in.ResourceArn }),
+	"Unsubscribe":               on(func(in *api.UnsubscribeInput) *string { return in.SubscriptionArn }),
+	"UntagResource":             on(func(in *api.UntagResourceInput) *string { return in.ResourceArn }),
+}
+
+// topic is the ARN of a topic of the caller's.
+func (a asked) topic(name string) string {
+	return "arn:" + cloud.PartitionFor(a.Region) + ":sns:" + a.Region + ":" + a.Account + ":" + name
+}
