@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -89,19 +90,15 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 // planParent finds the disk that a parent image stands for, and the parent's own
 // block devices.
 func (s *Service) planParent(ctx context.Context, tx *store.Tx, r request, requested string) (engine.Parent, []cloud.BlockDevice, error) {
+	if name, ok := strings.CutPrefix(requested, "ssm:"); ok {
+		return s.planParameterParent(ctx, tx, r, requested, name)
+	}
 	if amiID.MatchString(requested) {
-		ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, requested)
-		if err == nil && !ok {
-			err = fault.New(api.CodeClient, "The parent image '%s' does not exist in %s, or the account %s may not use it.", requested, r.Region, r.Account)
-		}
-		if err != nil {
-			return engine.Parent{}, nil, err
-		}
-		return parentFromAMI(requested, "", ami)
+		return s.planAMIParent(ctx, tx, r, requested, requested)
 	}
 	a, ok := parseARN(requested)
 	if !ok {
-		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' cannot be resolved: SSM parameters and Marketplace products are not available in this version. Use an AMI ID or the ARN of an image.", requested)
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' cannot be resolved: Marketplace products are not available in this version. Use an AMI ID, the ARN of an image, or an SSM parameter.", requested)
 	}
 	if a.Account == amazon {
 		m, err := s.managedImage(ctx, a)
@@ -114,6 +111,41 @@ func (s *Service) planParent(ctx context.Context, tx *store.Tx, r request, reque
 		return parentFromAMI(requested, m.arn(r).String(), m.ami(r.Region))
 	}
 	return s.planOwnParent(ctx, tx, r, requested, a)
+}
+
+// planAMIParent takes an AMI that the account may launch.
+func (s *Service) planAMIParent(ctx context.Context, tx *store.Tx, r request, requested, id string) (engine.Parent, []cloud.BlockDevice, error) {
+	ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, id)
+	if err == nil && !ok {
+		what := "The parent image"
+		if id != requested {
+			what = "The parent image '" + requested + "', the AMI"
+		}
+		err = fault.New(api.CodeClient, "%s '%s' does not exist in %s, or the account %s may not use it.", what, id, r.Region, r.Account)
+	}
+	if err != nil {
+		return engine.Parent{}, nil, err
+	}
+	return parentFromAMI(requested, "", ami)
+}
+
+// planParameterParent takes the AMI that is the value of an SSM parameter of the
+// account now.
+func (s *Service) planParameterParent(ctx context.Context, tx *store.Tx, r request, requested, name string) (engine.Parent, []cloud.BlockDevice, error) {
+	if s.parameters == nil {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' cannot be resolved: this server has no SSM parameters.", requested)
+	}
+	value, err := s.parameters.Value(tx, r.Account, r.Region, name)
+	if fault.Code(err) != "" {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' cannot be resolved: there is no such parameter or version in %s.", requested, r.Region).Because(err)
+	}
+	if err != nil {
+		return engine.Parent{}, nil, fmt.Errorf("resolving the parent image %s: %w", requested, err)
+	}
+	if !amiID.MatchString(value) {
+		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' cannot be resolved: the parameter's value is not an AMI ID.", requested)
+	}
+	return s.planAMIParent(ctx, tx, r, requested, value)
 }
 
 // planOwnParent takes the latest image that an ARN selects and that is there to

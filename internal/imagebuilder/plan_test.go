@@ -7,6 +7,7 @@ import (
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -170,7 +171,7 @@ func TestPlanRefusals(t *testing.T) {
 		parent(managed + "ubuntu-server-24-lts-x86/x.x.x"): "goldsmith base import FILE --name ubuntu-server-24-lts-x86",
 		parent(managed + "amazon-linux-2023-x86/x.x.x"):    "goldsmith base import FILE --name amazon-linux-2023-x86",
 		parent("ami-0123456789abcdef0"):                    "'ami-0123456789abcdef0' does not exist",
-		parent("ssm:/golden"):                              "SSM parameters",
+		parent("ssm:/golden"):                              "no SSM parameters",
 		with(func(in *api.CreateImageRecipeInput) {
 			in.AdditionalInstanceConfiguration = &api.AdditionalInstanceConfiguration{UserDataOverride: p("IyEvYmluL3NoCg==")}
 		}): "userDataOverride",
@@ -201,6 +202,37 @@ func TestPlanRefusals(t *testing.T) {
 	must(f.DeleteComponent(f.ctx, &api.DeleteComponentInput{ComponentBuildVersionArn: p(gone)}))(t)
 	_, err = f.Plan(f.ctx, image)
 	wantFault(t, err, "ClientException", gone, "does not exist any more")
+}
+
+// values are SSM parameters by reference.
+type values map[string]string
+
+func (v values) Value(_ *store.Tx, account, region, reference string) (string, error) {
+	value, ok := v[reference]
+	if !ok || region != home {
+		return "", fault.New("ParameterNotFound", "Parameter %s not found.", reference)
+	}
+	return value, nil
+}
+
+func TestPlanTakesAParentFromAParameter(t *testing.T) {
+	t.Parallel()
+	parameters := values{"/golden/odd": "not an AMI", "/golden/gone": "ami-0123456789abcdef0"}
+	f := open(t, func(c *imagebuilder.Config) { c.Parameters = parameters })
+	planned := func(parent string) (*engine.Plan, error) {
+		in := f.recipeInput("web", "1.0.x")
+		in.ParentImage = p(parent)
+		return f.planned(*must(f.CreateImageRecipe(f.ctx, in))(t).ImageRecipeArn)
+	}
+	plan := must(planned("arn:aws:imagebuilder:us-east-1:aws:image/debian-12-x86/x.x.x"))(t)
+	parameters["/golden/base"] = plan.Parent.AMI
+	again := must(planned("ssm:/golden/base"))(t)
+	same(t, "requested", again.Parent.Requested, "ssm:/golden/base")
+	same(t, "snapshot", again.Parent.Snapshot, plan.Parent.Snapshot)
+	for parent, part := range map[string]string{"ssm:/golden/none": "no such parameter", "ssm:/golden/odd": "not an AMI ID", "ssm:/golden/gone": "does not exist"} {
+		_, err := planned(parent)
+		wantFault(t, err, "ClientException", part)
+	}
 }
 
 func TestPlanTakesTheNewestParent(t *testing.T) {

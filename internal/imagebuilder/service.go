@@ -16,13 +16,14 @@ import (
 
 // Config is what a Service works with.
 type Config struct {
-	Store   *store.Store
-	World   *cloud.World
-	Parents Parents // nil: there are none
-	Bucket  Bucket  // nil: s3:// addresses cannot be read
-	Quotas  Quotas  // zero members: Amazon's defaults
-	Now     func() time.Time
-	Log     *slog.Logger
+	Store      *store.Store
+	World      *cloud.World
+	Parents    Parents    // nil: there are none
+	Parameters Parameters // nil: there are none
+	Bucket     Bucket     // nil: s3:// addresses cannot be read
+	Quotas     Quotas     // zero members: Amazon's defaults
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // Service implements the operations of EC2 Image Builder. Its methods expect
@@ -30,14 +31,15 @@ type Config struct {
 // caller in the context.
 type Service struct {
 	api.Unimplemented
-	store   *store.Store
-	world   *cloud.World
-	parents Parents
-	bucket  Bucket
-	quotas  Quotas
-	now     func() time.Time
-	log     *slog.Logger
-	queue   engine.Queue
+	store      *store.Store
+	world      *cloud.World
+	parents    Parents
+	parameters Parameters
+	bucket     Bucket
+	quotas     Quotas
+	now        func() time.Time
+	log        *slog.Logger
+	queue      engine.Queue
 }
 
 var (
@@ -47,10 +49,17 @@ var (
 	_ cloud.Publisher = (*Service)(nil)
 )
 
+// Parameters are the SSM parameters that recipes name.
+type Parameters interface {
+	// Value gives the value that a name, "name:version" or ARN selects for an
+	// account in a region; a fault if there is none.
+	Value(tx *store.Tx, account, region, reference string) (string, error)
+}
+
 // New returns a Service and publishes the managed AMIs in the world. It starts
 // no builds until it was given a queue.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, bucket: cfg.Bucket, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
+	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, bucket: cfg.Bucket, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -134,7 +134,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		return nil, fmt.Errorf("opening the parent images: %w", err)
 	}
 	service := imagebuilder.New(imagebuilder.Config{
-		Store: s.store, World: world, Parents: &parentImages{store: parents}, Bucket: imagebuilder.Folder(s.dir.Buckets()), Log: s.log,
+		Store: s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: imagebuilder.Folder(s.dir.Buckets()), Log: s.log,
 		Quotas: quotas(o.Config.Quotas),
 	})
 	kinds := Kinds(s.dir)
