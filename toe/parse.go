@@ -219,7 +219,9 @@ func (p *parser) uniqueName(n *source.Node, kind, phase string, seen map[string]
 		in = " in phase '" + phase + "'"
 	}
 	if !nameForm.MatchString(name) {
-		if length := len(name); strings.Trim(name, nameLetters) == "" {
+		if strings.Contains(name, "${") {
+			p.problem(v, "bad-name", "Invalid %s name '%s'%s. '${' begins a placeholder of a template: check what the template renders to.", kind, shorten(name), in)
+		} else if length := len(name); strings.Trim(name, nameLetters) == "" {
 			p.problem(v, "bad-name", "Invalid %s name '%s'%s. Its length is %d; 3 to 128 characters are allowed.", kind, shorten(name), in, length)
 		} else {
 			p.problem(v, "bad-name", "Invalid %s name '%s'%s. Allowed characters are combinations of numbers [0-9], english letters [a-z,A-Z] and special characters [-_].", kind, shorten(name), in)
@@ -262,9 +264,9 @@ func (p *parser) boolean(n *source.Node, field string) bool {
 	}
 	if n.Kind == source.Scalar && !n.Quoted {
 		switch strings.ToLower(n.Text) {
-		case "true":
+		case "true", "yes", "on": // the latter as in YAML 1.1
 			return true
-		case "false":
+		case "false", "no", "off":
 			return false
 		}
 	}
@@ -278,7 +280,8 @@ func (p *parser) integer(n *source.Node, field string) (value int, ok bool) {
 		return 0, false
 	}
 	if n.Kind == source.Scalar {
-		if v, err := strconv.ParseInt(n.Text, 10, 32); err == nil {
+		// Some programs write every number as a float.
+		if v, err := strconv.ParseInt(strings.TrimSuffix(n.Text, ".0"), 10, 32); err == nil {
 			return int(v), true
 		}
 		if strings.Contains(n.Text, "{{") {

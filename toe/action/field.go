@@ -72,9 +72,9 @@ func (f *Field) Convert(text string) (any, error) {
 	switch f.Type {
 	case Bool:
 		switch strings.ToLower(text) {
-		case "true":
+		case "true", "yes", "on": // the latter as in YAML 1.1
 			return true, nil
-		case "false":
+		case "false", "no", "off":
 			return false, nil
 		}
 		return nil, fmt.Errorf("must be true or false, not %q", abbreviate(text))

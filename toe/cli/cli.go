@@ -79,7 +79,7 @@ func New(extra ...*cobra.Command) *cobra.Command {
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(), validateCommand(), versionCommand())
+	root.AddCommand(runCommand(), validateCommand(), schemaCommand(), versionCommand())
 	root.AddCommand(extra...)
 	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
 		c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
@@ -99,6 +99,22 @@ func markUsage(c *cobra.Command) {
 			return &usageError{err}
 		}
 		return nil
+	}
+}
+
+func schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of component documents",
+		Long: "Prints a JSON Schema (draft 2020-12) of component documents, for editors: they then\n" +
+			"complete and explain actions, inputs and operators.",
+		Example: "  toe schema > component.schema.json\n" +
+			"  # yaml-language-server: $schema=./component.schema.json",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(toe.Schema())
+			return err
+		},
 	}
 }
 

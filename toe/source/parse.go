@@ -162,6 +162,8 @@ func hint(line string) string {
 	trimmed := strings.TrimLeft(strings.TrimSpace(line), "- ")
 	_, value, isKey := strings.Cut(trimmed, ": ")
 	switch {
+	case strings.Contains(line, "%{"), strings.Contains(line, "{%"):
+		return " (this is a template: check what it renders to)"
 	case strings.Contains(line, "\t"):
 		return " (indent with blanks, not with tabs)"
 	case strings.HasPrefix(trimmed, "{{"), isKey && strings.HasPrefix(strings.TrimSpace(value), "{{"):
