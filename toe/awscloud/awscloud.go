@@ -77,23 +77,6 @@ func optional(s string) *string {
 	return &s
 }
 
-// GetObject implements toe.Cloud.
-func (c *Cloud) GetObject(ctx context.Context, bucket, key, owner string, to io.Writer) error {
-	client, err := c.s3(ctx)
-	if err != nil {
-		return err
-	}
-	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: optional(owner)})
-	if err != nil {
-		return fmt.Errorf("getting s3://%s/%s: %w", bucket, key, err)
-	}
-	defer out.Body.Close()
-	if _, err := io.Copy(to, out.Body); err != nil {
-		return fmt.Errorf("getting s3://%s/%s: %w", bucket, key, err)
-	}
-	return nil
-}
-
 // ListObjects implements toe.Cloud.
 func (c *Cloud) ListObjects(ctx context.Context, bucket, prefix, owner string, most int) ([]string, error) {
 	client, err := c.s3(ctx)
@@ -112,18 +95,6 @@ func (c *Cloud) ListObjects(ctx context.Context, bucket, prefix, owner string, m
 		}
 	}
 	return keys[:min(len(keys), most)], nil
-}
-
-// PutObject implements toe.Cloud.
-func (c *Cloud) PutObject(ctx context.Context, bucket, key, owner string, from io.ReadSeeker) error {
-	client, err := c.s3(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: from, ExpectedBucketOwner: optional(owner)}); err != nil {
-		return fmt.Errorf("putting s3://%s/%s: %w", bucket, key, err)
-	}
-	return nil
 }
 
 // Parameter implements toe.Cloud.
