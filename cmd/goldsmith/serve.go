@@ -16,7 +16,7 @@ import (
 
 // serveCommand is 'goldsmith serve'.
 func serveCommand() *cobra.Command {
-	var listen string
+	var listen, file string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -24,9 +24,15 @@ func serveCommand() *cobra.Command {
 		Long:  "Run the server: API, schedules and builds in one process. It prints one line, 'ready http://HOST:PORT', when it answers.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configuration(cmd)
-			if err != nil {
-				return err
+			cfg := config.Default()
+			if file != "" {
+				var err error
+				if cfg, err = config.Read(file); err != nil {
+					return err
+				}
+			}
+			if dir, _ := cmd.Flags().GetString("data-dir"); dir != "" {
+				cfg.DataDir = dir
 			}
 			if listen != "" {
 				cfg.Listen = listen
@@ -40,6 +46,7 @@ func serveCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT to listen on (default 127.0.0.1:7420; port 0 takes a free one)")
+	cmd.Flags().StringVar(&file, "config", "", "the configuration file (YAML)")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log every request")
 	return cmd
 }

@@ -30,7 +30,7 @@ func shellCommand() *cobra.Command {
 			"exit status is the command's.",
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, data, err := existingData(cmd)
+			data, err := existingData(cmd)
 			if err != nil {
 				return err
 			}

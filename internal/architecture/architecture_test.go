@@ -34,7 +34,6 @@ var floors = map[string]int{
 	"internal/disk":         28,
 	"toe":                   25,
 	"internal/store":        20,
-	"internal/bucket":       22,
 	"internal/objects":      20,
 	"api":                   15, // shapes are plain data: what stands above may speak in them
 	"internal/wire/shape":   12, // how generated code describes itself to the wire

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/base"
-	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 )
@@ -75,8 +74,8 @@ func bootMode(modes []string) string {
 
 // stockKernel finds a kernel for the trial of KVM: that of any parent that is
 // here.
-func stockKernel(ctx context.Context, cfg *config.Config, dir datadir.Dir) (string, error) {
-	disks, err := OpenDisks(ctx, cfg, dir)
+func stockKernel(ctx context.Context, dir datadir.Dir) (string, error) {
+	disks, err := OpenDisks(dir)
 	if err != nil {
 		return "", err
 	}

@@ -33,7 +33,7 @@ func lifecycle() []chapter {
 			{op: "CreateInfrastructureConfiguration", in: object{"name": "$(me)-state", "instanceProfileName": "golden"}, save: map[string]string{"infra": "infrastructureConfigurationArn"}},
 			{op: "CreateImage", in: object{"imageRecipeArn": "$(recipe)", "infrastructureConfigurationArn": "$(infra)"}, save: map[string]string{"made": "imageBuildVersionArn"}},
 			{op: "GetImage", in: object{"imageBuildVersionArn": "$(made)"}, want: object{"image.state.status": "FAILED"}, until: "the image failed"},
-			{op: "StartResourceStateUpdate", in: object{"resourceArn": "$(made)", "state": object{"status": "DEPRECATED"}}, err: "InvalidParameterValueException"},
+			{op: "StartResourceStateUpdate", in: object{"resourceArn": "$(made)", "state": object{"status": "DEPRECATED"}}, err: "InvalidRequestException", says: "FAILED"},
 			{op: "StartResourceStateUpdate", in: object{"resourceArn": "$(made)", "state": object{"status": "DELETED"}, "executionRole": "lifecycle", "includeResources": object{"amis": true, "snapshots": true}},
 				want: object{"resourceArn": "$(made)"}, save: map[string]string{"run": "lifecycleExecutionId"}},
 			{op: "GetLifecycleExecution", in: object{"lifecycleExecutionId": "$(run)"}, want: object{"lifecycleExecution.lifecycleExecutionId": "$(run)", "lifecycleExecution.state.status": "SUCCESS"}, until: "the update is done"},

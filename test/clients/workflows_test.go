@@ -35,6 +35,7 @@ func workflows() []chapter {
 				err: "InvalidParameterCombinationException", says: "executionRole"},
 			{op: "CreateImage", in: object{"imageRecipeArn": "$(recipe)", "infrastructureConfigurationArn": "$(infra)", "workflows": list{object{"workflowArn": "$(flow)"}}, "executionRole": "golden"},
 				save: map[string]string{"waiting": "imageBuildVersionArn"}},
+			{op: "GetImage", in: object{"imageBuildVersionArn": "$(waiting)"}, want: object{"image.state.status": "BUILDING"}, ends: object{"image.state.status": "FAILED"}, until: "the image is built"},
 			{op: "ListWorkflowExecutions", in: object{"imageBuildVersionArn": "$(waiting)"}, want: object{"workflowExecutions": count(1)}, save: map[string]string{"run": "workflowExecutions.0.workflowExecutionId"},
 				until: "the workflow began"},
 			{op: "ListWorkflowStepExecutions", in: object{"workflowExecutionId": "$(run)"}, want: object{"steps.0.name": "Pause", "steps.0.status": "RUNNING"},
