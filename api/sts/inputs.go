@@ -2,6 +2,35 @@
 
 package sts
 
+// AssumeRoleInput is the input of AssumeRole.
+type AssumeRoleInput struct {
+	// Required. 20 to 2048 characters. Matches [\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+
+	RoleArn *string `json:"RoleArn,omitzero" form:"RoleArn" element:"RoleArn"`
+	// Required. 2 to 64 characters. Matches [\w+=,.@-]*
+	RoleSessionName *string                `json:"RoleSessionName,omitzero" form:"RoleSessionName" element:"RoleSessionName"`
+	PolicyArns      []PolicyDescriptorType `json:"PolicyArns,omitzero" form:"PolicyArns.member" element:"PolicyArns>member"`
+	// At least 1 character. Matches [\u0009\u000A\u000D\u0020-\u00FF]+
+	Policy *string `json:"Policy,omitzero" form:"Policy" element:"Policy"`
+	// 900 to 43200.
+	DurationSeconds *int32 `json:"DurationSeconds,omitzero" form:"DurationSeconds" element:"DurationSeconds"`
+	// At most 50 items.
+	Tags []Tag `json:"Tags,omitzero" form:"Tags.member" element:"Tags>member"`
+	// At most 50 items.
+	TransitiveTagKeys []string `json:"TransitiveTagKeys,omitzero" form:"TransitiveTagKeys.member" element:"TransitiveTagKeys>member"`
+	// 2 to 1224 characters. Matches [\w+=,.@:\/-]*
+	ExternalId *string `json:"ExternalId,omitzero" form:"ExternalId" element:"ExternalId"`
+	// 9 to 256 characters. Matches [\w+=/:,.@-]*
+	SerialNumber *string `json:"SerialNumber,omitzero" form:"SerialNumber" element:"SerialNumber"`
+	// 6 to 6 characters. Matches [\d]*
+	TokenCode *string `json:"TokenCode,omitzero" form:"TokenCode" element:"TokenCode"`
+	// 2 to 64 characters. Matches [\w+=,.@-]*
+	SourceIdentity *string `json:"SourceIdentity,omitzero" form:"SourceIdentity" element:"SourceIdentity"`
+	// 1 to 5 items.
+	ProvidedContexts []ProvidedContext `json:"ProvidedContexts,omitzero" form:"ProvidedContexts.member" element:"ProvidedContexts>member"`
+	// 0 to 4096.
+	MinimumSessionTokenSize *int32 `json:"MinimumSessionTokenSize,omitzero" form:"MinimumSessionTokenSize" element:"MinimumSessionTokenSize"`
+}
+
 // GetCallerIdentityInput is the input of GetCallerIdentity.
 type GetCallerIdentityInput struct {
 }

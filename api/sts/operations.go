@@ -17,6 +17,7 @@ func Serve(s Service) *shape.Service {
 		Internal:   "InternalFailure",
 		Errors:     Errors,
 		Operations: []shape.Operation{
+			shape.Bind(shape.Operation{Name: "AssumeRole", Method: "POST", Path: "/", ResultWrapper: "AssumeRoleResult"}, s.AssumeRole),
 			shape.Bind(shape.Operation{Name: "GetCallerIdentity", Method: "POST", Path: "/", ResultWrapper: "GetCallerIdentityResult"}, s.GetCallerIdentity),
 		},
 	}

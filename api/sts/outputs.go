@@ -2,6 +2,20 @@
 
 package sts
 
+// AssumeRoleOutput is the output of AssumeRole.
+type AssumeRoleOutput struct {
+	Credentials     *Credentials     `json:"Credentials,omitzero" form:"Credentials" element:"Credentials"`
+	AssumedRoleUser *AssumedRoleUser `json:"AssumedRoleUser,omitzero" form:"AssumedRoleUser" element:"AssumedRoleUser"`
+	// At least 0.
+	PackedPolicySize *int32 `json:"PackedPolicySize,omitzero" form:"PackedPolicySize" element:"PackedPolicySize"`
+	// 2 to 64 characters. Matches [\w+=,.@-]*
+	SourceIdentity *string `json:"SourceIdentity,omitzero" form:"SourceIdentity" element:"SourceIdentity"`
+	// At least 0.
+	SessionTokenUtilization *int32 `json:"SessionTokenUtilization,omitzero" form:"SessionTokenUtilization" element:"SessionTokenUtilization"`
+	// At least 0.
+	SessionTokenSize *int32 `json:"SessionTokenSize,omitzero" form:"SessionTokenSize" element:"SessionTokenSize"`
+}
+
 // GetCallerIdentityOutput is the output of GetCallerIdentity.
 type GetCallerIdentityOutput struct {
 	UserId  *string `json:"UserId,omitzero" form:"UserId" element:"UserId"`

@@ -13,6 +13,7 @@ import (
 // error that is no *fault.Error becomes an internal error without details.
 // An output belongs to the wire once it was returned.
 type Service interface {
+	AssumeRole(ctx context.Context, in *AssumeRoleInput) (*AssumeRoleOutput, error)
 	GetCallerIdentity(ctx context.Context, in *GetCallerIdentityInput) (*GetCallerIdentityOutput, error)
 }
 
@@ -24,6 +25,11 @@ var _ Service = Unimplemented{}
 
 func unsupported(operation string) error {
 	return fault.New("UnsupportedOperation", "The operation %s is not supported by this server.", operation)
+}
+
+// AssumeRole answers that the operation is not supported.
+func (Unimplemented) AssumeRole(context.Context, *AssumeRoleInput) (*AssumeRoleOutput, error) {
+	return nil, unsupported("AssumeRole")
 }
 
 // GetCallerIdentity answers that the operation is not supported.

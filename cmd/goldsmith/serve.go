@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,25 +27,16 @@ func serveCommand() *cobra.Command {
 		Long:  "Run the server: API, schedules and builds in one process. It prints one line, 'ready http://HOST:PORT', when it answers.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg := config.Default()
-			if file != "" {
-				var err error
-				if cfg, err = config.Read(file); err != nil {
-					return err
-				}
-			}
-			if dir, _ := cmd.Flags().GetString("data-dir"); dir != "" {
-				cfg.DataDir = dir
-			}
-			if listen != "" {
-				cfg.Listen = listen
+			read := func() (*config.Config, error) {
+				dir, _ := cmd.Flags().GetString("data-dir")
+				return configuration(file, dir, listen)
 			}
 			level := slog.LevelInfo
 			if verbose {
 				level = slog.LevelDebug
 			}
 			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-			return serve(cmd, cfg, log)
+			return serve(cmd, read, file != "", log)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT to listen on (default 127.0.0.1:7420; port 0 takes a free one)")
@@ -51,8 +45,32 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-// serve runs a server until the command's context ends.
-func serve(cmd *cobra.Command, cfg *config.Config, log *slog.Logger) error {
+// configuration is the file's, if there is one, under the flags.
+func configuration(file, dir, listen string) (*config.Config, error) {
+	cfg := config.Default()
+	if file != "" {
+		var err error
+		if cfg, err = config.Read(file); err != nil {
+			return nil, err
+		}
+	}
+	cfg.DataDir, cfg.Listen = cmp.Or(dir, cfg.DataDir), cmp.Or(listen, cfg.Listen)
+	return cfg, nil
+}
+
+// serve runs a server until the command's context ends. If the configuration can
+// be read again, SIGHUP has it do so; otherwise that signal ends it, as when its
+// terminal is closed.
+func serve(cmd *cobra.Command, read func() (*config.Config, error), again bool, log *slog.Logger) error {
+	hangups := make(chan os.Signal, 1)
+	if again {
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+	}
+	cfg, err := read()
+	if err != nil {
+		return err
+	}
 	toe, err := executor()
 	if err != nil {
 		return err
@@ -65,7 +83,27 @@ func serve(cmd *cobra.Command, cfg *config.Config, log *slog.Logger) error {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "ready %s\n", s.URL)
+	go func() {
+		for {
+			select {
+			case <-cmd.Context().Done():
+				return
+			case <-hangups:
+			}
+			if err := reload(s, read); err != nil {
+				log.Error("the configuration was not taken: the one before stays", "err", err)
+			}
+		}
+	}()
 	return s.Wait(cmd.Context())
+}
+
+func reload(s *server.Server, read func() (*config.Config, error)) error {
+	cfg, err := read()
+	if err != nil {
+		return err
+	}
+	return s.Reload(cfg)
 }
 
 // executor is the static binary that is put into instances: the program toe

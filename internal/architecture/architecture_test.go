@@ -33,6 +33,8 @@ var floors = map[string]int{
 	"internal/instance":     30,
 	"internal/disk":         28,
 	"toe":                   25,
+	"internal/sts":          45,
+	"internal/session":      22,
 	"internal/store":        20,
 	"internal/objects":      20,
 	"api":                   15, // shapes are plain data: what stands above may speak in them

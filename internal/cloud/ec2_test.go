@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/goldsmith-build/goldsmith/api/ec2"
-	"github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
@@ -268,13 +267,4 @@ func TestDescribeRegions(t *testing.T) {
 	}
 	_, err := f.world.EC2().DescribeRegions(as(t, alice, home), &ec2.DescribeRegionsInput{RegionNames: []string{"us-east-9"}})
 	wantCode(t, err, "InvalidParameterValue")
-}
-
-func TestGetCallerIdentity(t *testing.T) {
-	t.Parallel()
-	out, err := open(t).world.STS().GetCallerIdentity(as(t, alice, home), &sts.GetCallerIdentityInput{})
-	want := &sts.GetCallerIdentityOutput{Account: p(alice), Arn: p("arn:aws:iam::111111111111:user/admin"), UserId: p("AIDA")}
-	if diff := cmp.Diff(want, out); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
 }

@@ -21,17 +21,18 @@ type Resources interface {
 
 // Gate decides about requests. It is safe for concurrent use.
 type Gate struct {
-	resources Resources
+	resources map[string]Resources
 	now       func() time.Time
 }
 
-// New returns a Gate that looks resources up in r. now is the clock, nil for the
-// real one.
-func New(r Resources, now func() time.Time) *Gate {
+// New returns a Gate that looks resources up by the service in their ARNs; those
+// of a service that is not there have neither tags nor policies. now is the
+// clock, nil for the real one.
+func New(resources map[string]Resources, now func() time.Time) *Gate {
 	if now == nil {
 		now = time.Now
 	}
-	return &Gate{resources: r, now: now}
+	return &Gate{resources: resources, now: now}
 }
 
 // asked is a request as the tables see it.
@@ -144,13 +145,18 @@ func both(asking access.Decision, r access.Request, selected string) access.Deci
 	return access.Decide(r)
 }
 
-// find looks a resource of Image Builder up; other services have none that the
-// tables name, and a list of builds names no single one.
+// find looks a resource up. A list of builds, and what is yet to be made, names
+// no single one.
 func (g *Gate) find(ctx context.Context, arn string) (access.Resource, bool, error) {
-	if !strings.Contains(arn, ":imagebuilder:") || strings.HasSuffix(arn, "/*") {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || strings.Contains(parts[5], "*") {
 		return access.Resource{}, false, nil
 	}
-	return g.resources.Resource(ctx, arn)
+	r, ok := g.resources[parts[2]]
+	if !ok {
+		return access.Resource{}, false, nil
+	}
+	return r.Resource(ctx, arn)
 }
 
 // owner is the account in an ARN, "" if it has none.

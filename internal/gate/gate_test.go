@@ -44,6 +44,10 @@ func (r resources) Resource(_ context.Context, arn string) (access.Resource, boo
 	return found, ok, nil
 }
 
+func looked(r resources) map[string]gate.Resources {
+	return map[string]gate.Resources{"imagebuilder": r}
+}
+
 func ptr[T any](v T) *T { return &v }
 
 // caller is alice's user with policies.
@@ -72,7 +76,7 @@ func authorize(g *gate.Gate, c identity.Caller, service, operation string, in an
 // and not by a user.
 func TestEveryOperationHasARule(t *testing.T) {
 	t.Parallel()
-	g := gate.New(resources{}, nil)
+	g := gate.New(nil, nil)
 	for name, s := range services {
 		for _, op := range s.Operations {
 			if err := authorize(g, caller(t, allow("*", "*")), name, op.Name, op.NewInput()); err != nil {
@@ -100,7 +104,7 @@ func TestEveryOperationHasARule(t *testing.T) {
 // with a permission for something else only is denied.
 func TestARNsInInputsAreLookedAt(t *testing.T) {
 	t.Parallel()
-	g := gate.New(resources{}, nil)
+	g := gate.New(nil, nil)
 	looked := 0
 	for _, op := range services["imagebuilder"].Operations {
 		in := op.NewInput()
@@ -174,7 +178,7 @@ func TestWhatOperationsNeed(t *testing.T) {
 		"execution":                  {caller(t, allow("*", prefix+"workflow-execution/*")), "GetWorkflowExecution", &api.GetWorkflowExecutionInput{WorkflowExecutionId: ptr("wf-1")}, ""},
 		"findings of an image":       {caller(t, allow("*", prefix+"image/a/*")), "ListImageScanFindings", &api.ListImageScanFindingsInput{Filters: []api.ImageScanFindingsFilter{{Name: ptr("imageBuildVersionArn"), Values: []string{prefix + "image/b/1.0.0/1"}}}}, "imagebuilder:ListImageScanFindings on resource: " + prefix + "image/b/1.0.0/1"},
 	} {
-		err := authorize(gate.New(tagged, nil), c.caller, "imagebuilder", c.operation, c.in)
+		err := authorize(gate.New(looked(tagged), nil), c.caller, "imagebuilder", c.operation, c.in)
 		if c.denied == "" && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -211,7 +215,7 @@ func TestWildcardsInRequests(t *testing.T) {
 		"Amazon's, by its words":       {[]string{allow("*", managed)}, managed, true},
 		"Amazon's, denied by its name": {[]string{all, deny("arn:aws:imagebuilder:*:aws:component/update-linux/*")}, managed, false},
 	} {
-		err := authorize(gate.New(known, nil), caller(t, c.statements...), "imagebuilder", "GetComponent", &api.GetComponentInput{ComponentBuildVersionArn: &c.asked})
+		err := authorize(gate.New(looked(known), nil), caller(t, c.statements...), "imagebuilder", "GetComponent", &api.GetComponentInput{ComponentBuildVersionArn: &c.asked})
 		if (err == nil) != c.allowed {
 			t.Errorf("%s: %v, want allowed %v", name, err, c.allowed)
 		}
@@ -234,7 +238,7 @@ func TestOtherAccounts(t *testing.T) {
 		prefix + "component/web/1.0.0/1":     {ARN: prefix + "component/web/1.0.0/1"},
 		theirs + "component/private/3.1.4/1": {ARN: theirs + "component/private/3.1.4/1"},
 	}
-	g := gate.New(known, nil)
+	g := gate.New(looked(known), nil)
 	admin := caller(t)
 	d, err := access.NewDirectory([]access.Account{{ID: alice, Users: []access.User{{Name: "admin", Keys: []access.AccessKey{{ID: "AKIA"}}, Policies: []*access.Policy{access.Administrator}}}}}, nil)
 	if err != nil {
@@ -270,7 +274,7 @@ func TestOtherAccounts(t *testing.T) {
 // A database that does not answer lets nobody in.
 func TestErrorsLetNobodyIn(t *testing.T) {
 	t.Parallel()
-	err := authorize(gate.New(resources{}, nil), caller(t, allow("imagebuilder:*", "*")), "imagebuilder", "GetImagePipeline", &api.GetImagePipelineInput{ImagePipelineArn: ptr(prefix + "image-pipeline/broken")})
+	err := authorize(gate.New(looked(resources{}), nil), caller(t, allow("imagebuilder:*", "*")), "imagebuilder", "GetImagePipeline", &api.GetImagePipelineInput{ImagePipelineArn: ptr(prefix + "image-pipeline/broken")})
 	if err == nil || fault.Code(err) != "" || !strings.Contains(err.Error(), "the database is gone") {
 		t.Errorf("%v, want the database's error", err)
 	}
@@ -278,7 +282,7 @@ func TestErrorsLetNobodyIn(t *testing.T) {
 
 func TestCodesAndWords(t *testing.T) {
 	t.Parallel()
-	g := gate.New(resources{}, func() time.Time { return time.Unix(0, 0) })
+	g := gate.New(nil, func() time.Time { return time.Unix(0, 0) })
 	got := map[string]string{}
 	for service, operation := range map[string]string{"ec2": "DescribeImages", "imagebuilder": "ListComponents"} {
 		err := authorize(g, caller(t), service, operation, nil)

@@ -3,7 +3,6 @@ package server
 import (
 	apiec2 "github.com/goldsmith-build/goldsmith/api/ec2"
 	apissm "github.com/goldsmith-build/goldsmith/api/ssm"
-	apists "github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
@@ -25,5 +24,5 @@ func (s *Server) openCloud(world *cloud.World) error {
 
 // faces are the services of the cloud that clients look at outputs through.
 func (s *Server) faces(world *cloud.World) []*shape.Service {
-	return []*shape.Service{apiec2.Serve(world.EC2()), apissm.Serve(s.params.SSM()), apists.Serve(world.STS())}
+	return []*shape.Service{apiec2.Serve(world.EC2()), apissm.Serve(s.params.SSM())}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apiib "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	apists "github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/base"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
@@ -21,7 +22,9 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/sandbox"
 	"github.com/goldsmith-build/goldsmith/internal/instance/vm"
+	"github.com/goldsmith-build/goldsmith/internal/session"
 	"github.com/goldsmith-build/goldsmith/internal/store"
+	"github.com/goldsmith-build/goldsmith/internal/sts"
 	"github.com/goldsmith-build/goldsmith/internal/wire"
 )
 
@@ -37,6 +40,8 @@ type Server struct {
 	URL string // "http://HOST:PORT"
 
 	log      *slog.Logger
+	config   *config.Config
+	who      *principals
 	dir      datadir.Dir
 	store    *store.Store
 	disks    *Disks
@@ -57,7 +62,7 @@ const stopTime = 30 * time.Second
 // Start starts a server; it answers when Start returns. On an error nothing is
 // left running.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
-	s := &Server{log: o.Log, metrics: newMetrics()}
+	s := &Server{log: o.Log, config: o.Config, metrics: newMetrics()}
 	for _, w := range o.Config.Warnings {
 		s.log.Warn(w)
 	}
@@ -86,8 +91,8 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err := readPrincipals(s.dir, o.Config)
-	if err != nil {
+	sessions := session.New(s.store, nil)
+	if s.who, err = readPrincipals(s.dir, o.Config, sessions); err != nil {
 		return nil, err
 	}
 	observe := s.metrics.request
@@ -98,8 +103,8 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			log(ctx, e)
 		}
 	}
-	api, err := wire.New(wire.Config{Keys: who, Gate: gate.New(service, nil), Logger: o.Log, Observe: observe},
-		append(s.faces(world), apiib.Serve(service))...)
+	api, err := wire.New(wire.Config{Keys: s.who, Gate: gate.New(map[string]gate.Resources{"imagebuilder": service, "ec2": world}, nil), Logger: o.Log, Observe: observe},
+		append(s.faces(world), apiib.Serve(service), apists.Serve(sts.New(s.who.Directory, sessions, nil)))...)
 	if err != nil {
 		return nil, err
 	}
