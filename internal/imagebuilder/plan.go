@@ -45,11 +45,6 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if shape.ContainerRecipe != nil {
 		return nil, fault.New(api.CodeClient, "The recipe makes a container image, and container images are not built in this version.")
 	}
-	for _, w := range shape.Workflows {
-		if used, ok := parseARN(text(w.WorkflowArn)); ok && used.Account != amazon {
-			return nil, fault.New(api.CodeClient, "The image has the workflow '%s'; workflows of one's own are not run in this version.", used)
-		}
-	}
 	recipe, infra := shape.ImageRecipe, shape.InfrastructureConfiguration
 	if recipe == nil || infra == nil {
 		return nil, fmt.Errorf("the image %s has no recipe or no infrastructure configuration", a)
@@ -75,6 +70,10 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if err != nil {
 		return nil, err
 	}
+	workflows, err := s.planWorkflows(tx, r, shape)
+	if err != nil {
+		return nil, err
+	}
 	tags := engine.Tags{"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": a.String()}
 	maps.Copy(tags, recipe.AmiTags)
 	return &engine.Plan{
@@ -82,8 +81,9 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 			ARN: a.String(), Name: text(recipe.Name), Slug: a.Name, Version: versionText(a.version), Build: a.version.Build, Account: r.Account, Region: r.Region,
 			Pipeline: text(shape.SourcePipelineArn), Recipe: text(recipe.Arn),
 		},
-		Parent: parent, Components: components, Volume: volume, Infrastructure: planInfrastructure(infra), Tests: tested(shape.ImageTestsConfiguration, shape.Workflows),
-		Metadata: or(shape.EnhancedImageMetadataEnabled, true), AMITags: tags, WorkingDir: or(recipe.WorkingDirectory, defaultDirectory), Destinations: destinations,
+		Parent: parent, Components: components, Volume: volume, Infrastructure: planInfrastructure(infra), Workflows: workflows,
+		Tests: tested(shape.ImageTestsConfiguration, shape.Workflows), Metadata: or(shape.EnhancedImageMetadataEnabled, true), Scan: wantsScan(shape), LogGroup: logGroup(shape),
+		AMITags: tags, WorkingDir: or(recipe.WorkingDirectory, defaultDirectory), Destinations: destinations, Omitted: omissions(shape),
 	}, nil
 }
 
@@ -310,7 +310,7 @@ func planParameters(c *api.Component, given []api.ComponentParameter) []engine.P
 
 func planInfrastructure(c *api.InfrastructureConfiguration) engine.Infrastructure {
 	out := engine.Infrastructure{
-		ARN: text(c.Arn), InstanceTypes: c.InstanceTypes, TerminateOnFailure: or(c.TerminateInstanceOnFailure, true), ResourceTags: c.ResourceTags, TopicARN: text(c.SnsTopicArn),
+		ARN: text(c.Arn), InstanceProfile: text(c.InstanceProfileName), InstanceTypes: c.InstanceTypes, SecurityGroups: c.SecurityGroupIds, Subnet: text(c.SubnetId), TerminateOnFailure: or(c.TerminateInstanceOnFailure, true), ResourceTags: c.ResourceTags, TopicARN: text(c.SnsTopicArn),
 	}
 	if c.Logging != nil && c.Logging.S3Logs != nil {
 		out.LogBucket, out.LogPrefix = text(c.Logging.S3Logs.S3BucketName), text(c.Logging.S3Logs.S3KeyPrefix)
