@@ -58,6 +58,10 @@ func (s *Service) ListWorkflowExecutions(ctx context.Context, in *api.ListWorkfl
 		if err != nil {
 			return err
 		}
+		last := map[int]string{} // the latest execution of each workflow of the image
+		for _, w := range all {
+			last[w.Ordinal] = w.ID
+		}
 		page, next := window(all, at, limit)
 		out.NextToken = next
 		for _, w := range page {
@@ -65,6 +69,7 @@ func (s *Service) ListWorkflowExecutions(ctx context.Context, in *api.ListWorkfl
 				WorkflowBuildVersionArn: some(w.WorkflowARN), WorkflowExecutionId: ptr(w.ID), Type: some(api.WorkflowType(w.Type)), Status: some(api.WorkflowExecutionStatus(w.Status)),
 				Message: limited(w.Message, 500), TotalStepCount: ptr(int32(w.TotalSteps)), TotalStepsSucceeded: ptr(int32(w.Succeeded)), TotalStepsFailed: ptr(int32(w.Failed)),
 				TotalStepsSkipped: ptr(int32(w.Skipped)), StartTime: moment(w.Start), EndTime: moment(w.End), ParallelGroup: some(w.ParallelGroup),
+				Retried: onlyTrue(last[w.Ordinal] != w.ID),
 			})
 		}
 		return nil
@@ -139,8 +144,24 @@ func stepMetadata(step store.StepExecution) api.WorkflowStepMetadata {
 	return api.WorkflowStepMetadata{
 		StepExecutionId: ptr(step.ID), Name: ptr(step.Name), Description: limited(step.Description, 500), Action: ptr(step.Action), Status: some(api.WorkflowStepExecutionStatus(step.Status)),
 		RollbackStatus: some(api.WorkflowStepExecutionRollbackStatus(step.RollbackStatus)), Message: limited(step.Message, 500), Inputs: some(step.Inputs), Outputs: some(step.Outputs),
-		StartTime: moment(step.Start), EndTime: moment(step.End),
+		StartTime: moment(step.Start), EndTime: moment(step.End), AttemptNumber: attempts(step.Attempt), MaxAttempts: attempts(step.MaxAttempts),
 	}
+}
+
+// onlyTrue is a flag that is absent where it is false.
+func onlyTrue(b bool) *bool {
+	if !b {
+		return nil
+	}
+	return &b
+}
+
+// attempts is a count of attempts, absent for steps that had none.
+func attempts(n int) *int32 {
+	if n == 0 {
+		return nil
+	}
+	return ptr(int32(n))
 }
 
 // GetWorkflowStepExecution gives one step of a run of a workflow.
@@ -167,6 +188,7 @@ func (s *Service) GetWorkflowStepExecution(ctx context.Context, in *api.GetWorkf
 		StepExecutionId: m.StepExecutionId, WorkflowBuildVersionArn: some(step.WorkflowARN), WorkflowExecutionId: ptr(step.WorkflowExecutionID), ImageBuildVersionArn: ptr(step.ImageARN),
 		Name: m.Name, Description: m.Description, Action: m.Action, Status: m.Status, RollbackStatus: m.RollbackStatus, Message: m.Message, Inputs: m.Inputs, Outputs: m.Outputs,
 		StartTime: m.StartTime, EndTime: m.EndTime, OnFailure: some(step.OnFailure), TimeoutSeconds: ptr(int32(step.TimeoutSeconds)),
+		AttemptNumber: m.AttemptNumber, MaxAttempts: m.MaxAttempts,
 	}, nil
 }
 

@@ -82,7 +82,7 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 			Pipeline: text(shape.SourcePipelineArn), Recipe: text(recipe.Arn),
 		},
 		Parent: parent, Components: components, Volume: volume, Infrastructure: planInfrastructure(infra), Workflows: workflows,
-		Tests: tested(shape.ImageTestsConfiguration, shape.Workflows), Metadata: or(shape.EnhancedImageMetadataEnabled, true), Scan: wantsScan(shape), LogGroup: logGroup(shape),
+		Tests: tested(shape.ImageTestsConfiguration, shape.Workflows), Metadata: or(shape.EnhancedImageMetadataEnabled, true), Scan: wantsScan(shape), LogGroup: logGroup(a, shape),
 		AMITags: tags, WorkingDir: or(recipe.WorkingDirectory, defaultDirectory), Destinations: destinations, Omitted: omissions(shape),
 	}, nil
 }

@@ -55,6 +55,16 @@ func TestPlan(t *testing.T) {
 		}
 		plan.Components[i].Digest, plan.Components[i].Data = "", ""
 	}
+	var flows []string
+	for _, w := range plan.Workflows {
+		if w.Digest == "" || w.Data == "" {
+			t.Errorf("workflow %s has no digest or no document", w.Name)
+		}
+		flows = append(flows, w.ARN+" "+w.Type+" "+w.OnFailure)
+	}
+	const managed = "arn:aws:imagebuilder:us-east-1:aws:workflow/"
+	same(t, "workflows", flows, []string{managed + "build/build-image/1.0.0/1 BUILD ABORT", managed + "test/test-image/1.0.0/1 TEST ABORT", managed + "distribution/distribute-image/1.0.0/1 DISTRIBUTION ABORT"})
+	plan.Workflows = nil
 	ami := plan.Parent.AMI
 	plan.Parent.AMI = ""
 	destination := engine.Destination{Name: "web {{ imagebuilder:buildDate }}", Tags: engine.Tags{"a": "b"}, LaunchPermissions: engine.LaunchPermissions{UserIDs: []string{bob}}}
@@ -73,8 +83,8 @@ func TestPlan(t *testing.T) {
 			{DeviceName: "/dev/xvdb", SizeGiB: 1, VolumeType: "gp2"},
 			{DeviceName: "/dev/xvdc", VirtualName: "ephemeral0", DeleteOnTermination: true},
 		}},
-		Infrastructure: engine.Infrastructure{ARN: *infra, InstanceTypes: []string{"m5.large"}, LogBucket: "logs", LogPrefix: "x", ResourceTags: engine.Tags{"r": "t"}},
-		Tests:          true, Metadata: true, AMITags: engine.Tags{"a": "b", "CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": arn}, WorkingDir: "/opt",
+		Infrastructure: engine.Infrastructure{ARN: *infra, InstanceProfile: "p", InstanceTypes: []string{"m5.large"}, LogBucket: "logs", LogPrefix: "x", ResourceTags: engine.Tags{"r": "t"}},
+		Tests:          true, Metadata: true, LogGroup: "/aws/imagebuilder/my-web", AMITags: engine.Tags{"a": "b", "CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": arn}, WorkingDir: "/opt",
 		Destinations: []engine.Destination{here, there},
 	})
 	if !strings.HasPrefix(ami, "ami-") {

@@ -79,11 +79,11 @@ func wantsScan(shape *api.Image) bool {
 
 // logGroup is the CloudWatch log group of an image (User Guide, "Monitor with
 // CloudWatch Logs").
-func logGroup(shape *api.Image) string {
+func logGroup(a arn, shape *api.Image) string {
 	if l := shape.LoggingConfiguration; l != nil && l.LogGroupName != nil {
 		return *l.LogGroupName
 	}
-	return "/aws/imagebuilder/" + text(shape.Name)
+	return "/aws/imagebuilder/" + a.Name
 }
 
 // omissions are what an image's making leaves out, and why.

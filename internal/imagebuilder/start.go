@@ -103,14 +103,8 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, r request, parts pipe
 	if s.queue == nil {
 		return arn{}, fault.New(api.CodeServiceUnavailable, "This server does not build images.")
 	}
-	if limit := s.quotas.Builds; limit >= 0 {
-		n, err := tx.CountImages(r.Account, r.Region, unfinished...)
-		if err != nil {
-			return arn{}, err
-		}
-		if n >= int64(limit) {
-			return arn{}, quotaExceeded("concurrent builds", limit)
-		}
+	if err := s.checkBuilds(tx, r); err != nil {
+		return arn{}, err
 	}
 	if err := publicWatermark(parts); err != nil {
 		return arn{}, err
@@ -138,6 +132,19 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, r request, parts pipe
 		return arn{}, fmt.Errorf("queueing %s: %w", a, err)
 	}
 	return a, nil
+}
+
+// checkBuilds holds an account to its quota of images that are being made.
+func (s *Service) checkBuilds(tx *store.Tx, r request) error {
+	limit := s.quotas.Builds
+	if limit < 0 {
+		return nil
+	}
+	n, err := tx.CountImages(r.Account, r.Region, unfinished...)
+	if err == nil && n >= int64(limit) {
+		err = quotaExceeded("concurrent builds", limit)
+	}
+	return err
 }
 
 // publicWatermark refuses to make watermarked AMIs public.

@@ -64,6 +64,8 @@ var (
 		attempt = excluded.attempt, max_attempts = excluded.max_attempts, started = excluded.started, ended = excluded.ended, ordinal = excluded.ordinal`)
 	selectStep  = define(`SELECT ` + stepColumns + ` FROM step_execution WHERE id = ?`)
 	selectSteps = define(`SELECT ` + stepColumns + ` FROM step_execution WHERE workflow_execution = ? ORDER BY ordinal, started, id`)
+
+	selectWaiting = define(`SELECT ` + stepColumns + ` FROM step_execution WHERE action = 'WaitForAction' AND status = 'RUNNING' ORDER BY started, id`)
 )
 
 func scanWorkflow(r row) (w WorkflowExecution, err error) {
@@ -120,4 +122,10 @@ func (tx *Tx) StepExecution(id string) (StepExecution, bool, error) {
 // StepExecutions gives those of a workflow execution, by Ordinal, then Start.
 func (tx *Tx) StepExecutions(workflowExecutionID string) ([]StepExecution, error) {
 	return many(tx, "reading the steps of "+workflowExecutionID, selectSteps, scanStep, workflowExecutionID)
+}
+
+// WaitingSteps gives the steps of all images that wait for somebody's answer,
+// the longest waiting first. They are few.
+func (tx *Tx) WaitingSteps() ([]StepExecution, error) {
+	return many(tx, "reading the waiting steps", selectWaiting, scanStep)
 }

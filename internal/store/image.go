@@ -57,6 +57,15 @@ func (tx *Tx) CancelRequested(imageARN string) (bool, error) {
 	return ok, err
 }
 
+// ClearCancel forgets a request to end the build of an image, for it is built
+// again.
+func (tx *Tx) ClearCancel(imageARN string) error {
+	if _, err := tx.exec(deleteCancel, imageARN); err != nil {
+		return failed("forgetting the cancellation of "+imageARN, err)
+	}
+	return nil
+}
+
 // PutPackages replaces the list of the packages that are in an image.
 func (tx *Tx) PutPackages(imageARN string, packages []Package) error {
 	if _, err := tx.exec(deletePackages, imageARN); err != nil {
