@@ -21,11 +21,11 @@ func baseCommand() *cobra.Command {
 
 // openParents opens the parent images of the command's data folder.
 func openParents(cmd *cobra.Command) (*base.Store, error) {
-	data, err := openData(cmd)
+	cfg, data, err := openData(cmd)
 	if err != nil {
 		return nil, err
 	}
-	disks, err := server.OpenDisks(data)
+	disks, err := server.OpenDisks(cmd.Context(), cfg, data)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func buildCommand() *cobra.Command {
 		Long:  "Start a pipeline on the running server. PIPELINE is the ARN of an image pipeline.",
 		Args:  exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := existingData(cmd)
+			_, data, err := existingData(cmd)
 			if err != nil {
 				return err
 			}

@@ -12,26 +12,44 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 )
 
-// openData opens the data folder that the command's flags name.
-func openData(cmd *cobra.Command) (datadir.Dir, error) {
-	path, err := cmd.Flags().GetString("data-dir")
-	if err != nil || path == "" {
-		path = config.Default().DataDir
+// configuration is that of the file that --config names, or the default, with
+// the data folder that --data-dir names.
+func configuration(cmd *cobra.Command) (*config.Config, error) {
+	cfg := config.Default()
+	if file, _ := cmd.Flags().GetString("config"); file != "" {
+		var err error
+		if cfg, err = config.Read(file); err != nil {
+			return nil, err
+		}
 	}
-	return datadir.Open(path)
+	if dir, _ := cmd.Flags().GetString("data-dir"); dir != "" {
+		cfg.DataDir = dir
+	}
+	return cfg, nil
+}
+
+// openData opens the data folder that the command's flags name.
+func openData(cmd *cobra.Command) (*config.Config, datadir.Dir, error) {
+	cfg, err := configuration(cmd)
+	if err != nil {
+		return nil, "", err
+	}
+	dir, err := datadir.Open(cfg.DataDir)
+	return cfg, dir, err
 }
 
 // existingData is openData for commands that only read: a mistyped folder is
 // an error, not a new folder.
-func existingData(cmd *cobra.Command) (datadir.Dir, error) {
-	path, err := cmd.Flags().GetString("data-dir")
-	if err != nil || path == "" {
-		path = config.Default().DataDir
+func existingData(cmd *cobra.Command) (*config.Config, datadir.Dir, error) {
+	cfg, err := configuration(cmd)
+	if err != nil {
+		return nil, "", err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("there is no data folder %s", path)
+	if _, err := os.Stat(cfg.DataDir); err != nil {
+		return nil, "", fmt.Errorf("there is no data folder %s", cfg.DataDir)
 	}
-	return datadir.Open(path)
+	dir, err := datadir.Open(cfg.DataDir)
+	return cfg, dir, err
 }
 
 // printResult prints value as JSON if --json was given, and text otherwise.

@@ -37,12 +37,12 @@ func doctorCommand() *cobra.Command {
 		Short: "Say what this machine can do, and how to mend what it cannot",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			data, err := openData(cmd)
+			cfg, data, err := openData(cmd)
 			if err != nil {
 				return err
 			}
 			var all []finding
-			for _, kind := range server.Kinds(data) {
+			for _, kind := range server.Kinds(cfg, data) {
 				r := kind.Probe(cmd.Context())
 				all = append(all, finding{kind.Name(), r.Usable, r.How, r.Remedy})
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/internal/base"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/disk/format"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
@@ -31,6 +32,7 @@ func imageCommand() *cobra.Command {
 // published is the disk that a name stands for.
 type published struct {
 	disks    *server.Disks
+	cfg      *config.Config
 	dir      datadir.Dir
 	snapshot string
 	bootMode string
@@ -38,12 +40,12 @@ type published struct {
 
 // findDisk finds the disk of an AMI, or of a parent image by its name.
 func findDisk(cmd *cobra.Command, name string) (published, error) {
-	data, err := existingData(cmd)
+	cfg, data, err := existingData(cmd)
 	if err != nil {
 		return published{}, err
 	}
-	p := published{dir: data}
-	if p.disks, err = server.OpenDisks(data); err != nil {
+	p := published{cfg: cfg, dir: data}
+	if p.disks, err = server.OpenDisks(cmd.Context(), cfg, data); err != nil {
 		return p, err
 	}
 	if !strings.HasPrefix(name, "ami-") {
@@ -58,10 +60,10 @@ func findDisk(cmd *cobra.Command, name string) (published, error) {
 		p.snapshot = parent.Snapshot
 		return p, err
 	}
-	if _, err := os.Stat(data.Database()); err != nil {
+	if _, err := os.Stat(data.Database()); err != nil && cfg.Database == "" {
 		return p, fmt.Errorf("there is no %s in %s", name, data)
 	}
-	rows, err := store.Open(cmd.Context(), data.Database())
+	rows, err := server.OpenStore(cmd.Context(), cfg, data)
 	if err != nil {
 		return p, err
 	}
@@ -178,7 +180,7 @@ func (p published) boot(cmd *cobra.Command, firmware string, ports []instance.Fo
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	start := time.Now()
-	kind := server.Kinds(p.dir)[1]
+	kind := server.Kinds(p.cfg, p.dir)[1]
 	inst, err := kind.Launch(cmd.Context(), instance.Spec{
 		ID: "i-" + strings.Repeat("0", 17), Dir: dir, Volume: raw, Overlay: true, Toe: toe, VCPU: 2, MemoryMiB: 2048,
 		Firmware: firmware, Forwards: ports, Hostname: "goldsmith",

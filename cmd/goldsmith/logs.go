@@ -53,7 +53,7 @@ func logsCommand() *cobra.Command {
 
 // imageLogs finds the log folder of the image that an ARN names.
 func imageLogs(cmd *cobra.Command, arn string) (string, error) {
-	data, err := existingData(cmd)
+	_, data, err := existingData(cmd)
 	if err != nil {
 		return "", err
 	}

@@ -60,6 +60,7 @@ func root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().String("data-dir", "", "the data folder (default ./goldsmith-data, or the configuration's)")
+	cmd.PersistentFlags().String("config", "", "the configuration file (YAML)")
 	cmd.PersistentFlags().Bool("json", false, "print JSON, for programs")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(serveCommand(), baseCommand(), buildCommand(), logsCommand(), shellCommand(), imageCommand(), doctorCommand(), toeCommand())

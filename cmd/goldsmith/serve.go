@@ -19,7 +19,7 @@ import (
 
 // serveCommand is 'goldsmith serve'.
 func serveCommand() *cobra.Command {
-	var listen, file string
+	var listen string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -28,34 +28,25 @@ func serveCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			read := func() (*config.Config, error) {
-				dir, _ := cmd.Flags().GetString("data-dir")
-				return configuration(file, dir, listen)
+				cfg, err := configuration(cmd)
+				if err != nil {
+					return nil, err
+				}
+				cfg.Listen = cmp.Or(listen, cfg.Listen)
+				return cfg, nil
 			}
 			level := slog.LevelInfo
 			if verbose {
 				level = slog.LevelDebug
 			}
 			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+			file, _ := cmd.Flags().GetString("config")
 			return serve(cmd, read, file != "", log)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "HOST:PORT to listen on (default 127.0.0.1:7420; port 0 takes a free one)")
-	cmd.Flags().StringVar(&file, "config", "", "the configuration file (YAML)")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "log every request")
 	return cmd
-}
-
-// configuration is the file's, if there is one, under the flags.
-func configuration(file, dir, listen string) (*config.Config, error) {
-	cfg := config.Default()
-	if file != "" {
-		var err error
-		if cfg, err = config.Read(file); err != nil {
-			return nil, err
-		}
-	}
-	cfg.DataDir, cfg.Listen = cmp.Or(dir, cfg.DataDir), cmp.Or(listen, cfg.Listen)
-	return cfg, nil
 }
 
 // serve runs a server until the command's context ends. If the configuration can

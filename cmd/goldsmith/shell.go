@@ -30,7 +30,7 @@ func shellCommand() *cobra.Command {
 			"exit status is the command's.",
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := existingData(cmd)
+			_, data, err := existingData(cmd)
 			if err != nil {
 				return err
 			}

@@ -36,6 +36,7 @@ var floors = map[string]int{
 	"internal/sts":          45,
 	"internal/session":      22,
 	"internal/store":        20,
+	"internal/bucket":       22,
 	"internal/objects":      20,
 	"api":                   15, // shapes are plain data: what stands above may speak in them
 	"internal/wire/shape":   12, // how generated code describes itself to the wire

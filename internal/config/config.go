@@ -25,6 +25,8 @@ type Config struct {
 	Accounts []Account `yaml:"accounts"` // the first is the one of the server's own credentials file
 	Builds   int       `yaml:"builds"`   // images worked on at once, default 2
 	Database string    `yaml:"database"` // postgres://USER@HOST/NAME; "": a SQLite file in the data folder
+	Objects  string    `yaml:"objects"`  // s3://BUCKET/PREFIX for the blocks of disks; "": a folder in the data folder
+	S3       S3        `yaml:"s3"`       // the service of all buckets
 	Quotas   Quotas    `yaml:"quotas"`
 
 	Organizations []Organization `yaml:"organizations"`
@@ -93,6 +95,12 @@ func (c *Config) check(dir string) error {
 	}
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		return errors.New("database: must be postgres://USER@HOST:PORT/NAME, or be left out for a SQLite file in the data folder")
+	}
+	if err := c.S3.check(); err != nil {
+		return fmt.Errorf("s3.%w", err)
+	}
+	if err := c.checkObjects(); err != nil {
+		return err
 	}
 	ids := map[string]bool{}
 	for i := range c.Accounts {

@@ -169,6 +169,9 @@ func (a *Account) attached(inline []Policy, arns []string, managed map[string]*a
 
 // hasSecrets reports whether the file is worth stealing.
 func (c *Config) hasSecrets() bool {
+	if c.S3.SecretAccessKey != "" {
+		return true
+	}
 	for _, a := range c.Accounts {
 		if len(a.Keys) > 0 || slices.ContainsFunc(a.Users, func(u User) bool { return len(u.Keys) > 0 }) {
 			return true

@@ -12,6 +12,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -28,11 +29,11 @@ type Config struct {
 	Recorder Recorder
 	Parents  func(context.Context) ([]string, error) // snapshots of the parent images, which are never collected; nil: none
 
-	Dir      string // the data folder: instances/ and logs/ are below it
-	Toe      string // the executor binary that is put into instances
-	Builds   int    // how many images are worked on at once; 0: 2
-	Reserve  int64  // bytes of disk that a launch must leave free; 0: 1 GiB
-	Buckets  string // the folder that stands for S3: logs of an infrastructure configuration with a bucket go there
+	Dir      string         // the data folder: instances/ and logs/ are below it
+	Toe      string         // the executor binary that is put into instances
+	Builds   int            // how many images are worked on at once; 0: 2
+	Reserve  int64          // bytes of disk that a launch must leave free; 0: 1 GiB
+	Buckets  bucket.Buckets // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
 	Log      *slog.Logger
 	Observer Observer // nil: nobody watches
 	Now      func() time.Time

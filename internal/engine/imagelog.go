@@ -1,17 +1,19 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/goldsmith-build/goldsmith/internal/bucket"
 )
 
 // imageLog is the log of one image: image.log with the lines that Image Builder
@@ -22,9 +24,10 @@ type imageLog struct {
 	now func() time.Time
 	log *slog.Logger // of the engine
 
+	buckets bucket.Buckets // nil: the infrastructure names no bucket
+
 	mu   sync.Mutex
 	file *os.File
-	s3   string // the folder that stands for the infrastructure's bucket and prefix
 }
 
 // discardLog is a log for runs that have no plan yet.
@@ -81,20 +84,11 @@ func openLog(e *Engine, p *Plan) *imageLog {
 		e.Log.Error("opening an image's log", "image", p.Image.ARN, "err", err)
 	}
 	l.log = e.Log.With("image", p.Image.ARN)
-	if bucket := p.Infrastructure.LogBucket; bucket != "" && e.Buckets != "" {
-		if !bucketName.MatchString(bucket) || strings.Contains(bucket, "..") {
-			l.log.Warn("logs are not copied: that is no name of a bucket", "bucket", bucket)
-			return l
-		}
-		name := filepath.Join(p.Image.Slug, p.Image.Version, strconv.FormatInt(p.Image.Build, 10))
-		l.s3 = filepath.Join(e.Buckets, bucket, filepath.Join("/", p.Infrastructure.LogPrefix), name)
+	if p.Infrastructure.LogBucket != "" && e.Buckets != nil {
+		l.buckets = e.Buckets
 	}
 	return l
 }
-
-// bucketName is what S3 allows. The API's own limit is any text, and ".." would
-// be a folder of the server.
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // printf writes a line with its time.
 func (l *imageLog) printf(format string, args ...any) {
@@ -129,66 +123,49 @@ func (l *imageLog) stepDir(workflowExecution, step string) (string, error) {
 // close ends the log and, where the infrastructure configuration names a
 // bucket, copies it there.
 func (l *imageLog) close(p *Plan) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
+	if !l.release() || l.buckets == nil {
 		return
 	}
-	l.file.Close()
-	l.file = nil
-	if l.s3 == "" {
-		return
-	}
-	if err := copyTree(l.s3, l.dir); err != nil {
+	if err := l.upload(p); err != nil {
 		l.log.Error("copying the logs to their bucket", "bucket", p.Infrastructure.LogBucket, "err", err)
 	}
 }
 
-// release closes the file of a run that was interrupted.
-func (l *imageLog) release() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file != nil {
-		l.file.Close()
-		l.file = nil
-	}
-}
+// uploading is how long the copy of an image's logs may take: the bucket's
+// service may hang, and the build has ended.
+const uploading = 5 * time.Minute
 
-// copyTree copies the regular files below src to dst.
-func copyTree(dst, src string) error {
-	return filepath.WalkDir(src, func(path string, entry os.DirEntry, err error) error {
+// upload copies the logs to the bucket of the infrastructure configuration, in
+// Amazon's layout: PREFIX/NAME/VERSION/BUILD/WORKFLOW-EXECUTION/STEP/…
+func (l *imageLog) upload(p *Plan) error {
+	ctx, cancel := context.WithTimeout(context.Background(), uploading)
+	defer cancel()
+	top := path.Join(path.Join("/", p.Infrastructure.LogPrefix)[1:], p.Image.Slug, p.Image.Version, strconv.FormatInt(p.Image.Build, 10))
+	return filepath.WalkDir(l.dir, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(l.dir, name)
+		if err != nil || rel == ownerFile {
+			return err
+		}
+		file, err := os.Open(name)
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(dst, rel)
-		switch {
-		case entry.IsDir():
-			return os.MkdirAll(target, 0o700)
-		case entry.Type().IsRegular() && rel != ownerFile:
-			return copyFile(target, path)
-		}
-		return nil
+		defer file.Close()
+		return l.buckets.Write(ctx, p.Infrastructure.LogBucket, path.Join(top, filepath.ToSlash(rel)), file)
 	})
 }
 
-// copyFile copies one file.
-func copyFile(dst, src string) (err error) {
-	in, err := os.Open(src)
-	if err != nil {
-		return err
+// release closes the file. open says that it was still open.
+func (l *imageLog) release() (open bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return false
 	}
-	defer in.Close()
-	out, err := os.OpenFile(dst, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err = io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
+	l.file.Close()
+	l.file = nil
+	return true
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/goldsmith-build/goldsmith/internal/bucket"
 )
 
 func TestExpand(t *testing.T) {
@@ -121,7 +123,7 @@ func TestLogsStayInTheirBucket(t *testing.T) {
 		{"..", "objects", ""}, {".", "x", ""}, {"a/../..", "x", ""}, {"a..b", "x", ""}, {"/", "x", ""}, {"Not A Bucket", "", ""},
 	} {
 		dir := t.TempDir()
-		e := &Engine{Config: Config{Dir: dir, Buckets: filepath.Join(dir, "s3"), Now: time.Now, Log: slog.New(slog.DiscardHandler)}}
+		e := &Engine{Config: Config{Dir: dir, Buckets: bucket.Folder(filepath.Join(dir, "s3")), Now: time.Now, Log: slog.New(slog.DiscardHandler)}}
 		p := &Plan{Image: Image{Slug: "demo", Version: "1.0.0", Build: 1}, Infrastructure: Infrastructure{LogBucket: tc.bucket, LogPrefix: tc.prefix}}
 		l := openLog(e, p)
 		l.printf("a line")

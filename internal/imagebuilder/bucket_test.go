@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
-	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 )
 
 func put(t *testing.T, name, content string) {
@@ -36,36 +35,4 @@ func TestComponentFromBucket(t *testing.T) {
 	same(t, "data", *got.Component.Data, long)
 	_, err := create("s3://my-bucket/docs/huge.yaml")
 	wantFault(t, err, "InvalidParameterValueException", "'uri'", "65536 bytes")
-}
-
-func TestBucketStaysInItsFolder(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	put(t, filepath.Join(dir, "secret"), "secret")
-	put(t, filepath.Join(dir, "s3", "secret"), "secret")
-	put(t, filepath.Join(dir, "s3/bucket/object"), "content")
-	put(t, filepath.Join(dir, "s3/other/object"), "secret")
-	for link, to := range map[string]string{"absolute": filepath.Join(dir, "secret"), "relative": "../../secret", "neighbour": "../other/object", "folder": "../..", "inside": "object"} {
-		if err := os.Symlink(to, filepath.Join(dir, "s3/bucket", link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	folder := imagebuilder.Folder(filepath.Join(dir, "s3"))
-	for _, object := range [][2]string{
-		{"bucket", "../secret"}, {"bucket", "../../secret"}, {"bucket", "a/../../secret"}, {"bucket", "/etc/passwd"}, {"bucket", "absolute"}, {"bucket", "relative"}, {"bucket", "neighbour"},
-		{"bucket", "folder/secret"}, {"bucket", "folder"}, {"bucket", "."}, {"bucket", ""}, {"bucket", "object\x00"}, {"bucket", "missing"}, {"bucket", "object/x"}, {"..", "secret"}, {".", "secret"},
-		{"", "secret"}, {"bucket/../other", "object"}, {"a..b", "object"}, {"BUCKET", "object"}, {"missing", "object"},
-	} {
-		if data, err := folder.Read(t.Context(), object[0], object[1], 100); err == nil {
-			t.Errorf("bucket %q, key %q: read %q", object[0], object[1], data)
-		}
-	}
-	for _, key := range []string{"object", "inside"} {
-		if data, err := folder.Read(t.Context(), "bucket", key, 7); err != nil || string(data) != "content" {
-			t.Errorf("%s: %q, %v", key, data, err)
-		}
-	}
-	if _, err := folder.Read(t.Context(), "bucket", "object", 6); err == nil {
-		t.Error("an object over the limit was read")
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/store"
+	"github.com/goldsmith-build/goldsmith/toe"
 )
 
 // componentSize is the most bytes that a component's document can have (General
@@ -43,32 +44,40 @@ func (s *Service) CreateComponent(ctx context.Context, in *api.CreateComponentIn
 	}
 	shape := &api.Component{
 		Name: in.Name, Version: in.SemanticVersion, Description: in.Description, ChangeDescription: in.ChangeDescription, Type: ptr(documentType(doc)), Platform: in.Platform,
-		SupportedOsVersions: in.SupportedOsVersions, State: &api.ComponentState{Status: ptr(api.ComponentStatusActive)}, Parameters: documentParameters(doc), Owner: ptr(r.Account),
-		KmsKeyId: in.KmsKeyId, Encrypted: ptr(true), DateCreated: date(r.now), Tags: in.Tags,
-	}
-	digest, err := contentDigest(data, shape)
-	if err != nil {
-		return nil, err
+		SupportedOsVersions: in.SupportedOsVersions, KmsKeyId: in.KmsKeyId, Tags: in.Tags,
 	}
 	params := *in
 	params.ClientToken = nil
 	return once(ctx, s, r, in.ClientToken, params, func(tx *store.Tx) (*api.CreateComponentOutput, error) {
-		a := newARN(store.Key{Kind: component, Account: r.Account, Region: r.Region, Name: normalise(*in.Name)}, buildForm, v)
-		if err := s.newBuild(tx, r, a, digest); err != nil {
-			return nil, err
-		}
-		if err := dryRun(in.DryRun); err != nil {
-			return nil, err
-		}
-		if a.version.Build, err = tx.NextBuild(a.Key, v); err != nil {
-			return nil, err
-		}
-		shape.Arn = ptr(a.String())
-		if err := s.add(tx, r, a, store.Resource{Digest: digest, Content: data}, shape); err != nil {
+		a, err := s.addComponent(tx, r, shape, v, data, doc, in.DryRun)
+		if err != nil {
 			return nil, err
 		}
 		return &api.CreateComponentOutput{ClientToken: in.ClientToken, ComponentBuildVersionArn: shape.Arn, LatestVersionReferences: latest(a)}, nil
 	})
+}
+
+// addComponent adds a component's next build, of which shape has what the
+// request says.
+func (s *Service) addComponent(tx *store.Tx, r request, shape *api.Component, v store.Version, data []byte, doc *toe.Document, dry *bool) (arn, error) {
+	shape.State, shape.Parameters = &api.ComponentState{Status: ptr(api.ComponentStatusActive)}, documentParameters(doc)
+	shape.Owner, shape.Encrypted, shape.DateCreated = ptr(r.Account), ptr(true), date(r.now)
+	digest, err := contentDigest(data, shape)
+	if err != nil {
+		return arn{}, err
+	}
+	a := newARN(store.Key{Kind: component, Account: r.Account, Region: r.Region, Name: normalise(*shape.Name)}, buildForm, v)
+	if err := s.newBuild(tx, r, a, digest); err != nil {
+		return arn{}, err
+	}
+	if err := dryRun(dry); err != nil {
+		return arn{}, err
+	}
+	if a.version.Build, err = tx.NextBuild(a.Key, v); err != nil {
+		return arn{}, err
+	}
+	shape.Arn = ptr(a.String())
+	return a, s.add(tx, r, a, store.Resource{Digest: digest, Content: data}, shape)
 }
 
 // contentDigest is what two builds of a component must differ in: the document

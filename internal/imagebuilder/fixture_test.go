@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/identity"
@@ -92,7 +93,7 @@ func open(t testing.TB, change ...func(*imagebuilder.Config)) *fixture {
 	f.ctx = f.as(alice, home)
 	f.world = cloud.New(rows, f.now)
 	cfg := imagebuilder.Config{
-		Store: rows, World: f.world, Now: f.now, Bucket: imagebuilder.Folder(filepath.Join(dir, "s3")),
+		Store: rows, World: f.world, Now: f.now, Bucket: bucket.Folder(filepath.Join(dir, "s3")),
 		Parents: parents{debian("2026.11.21", 1), debian("2026.11.20", 1)},
 	}
 	for _, c := range change {

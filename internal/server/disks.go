@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/disk"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
@@ -14,15 +15,15 @@ import (
 // Disks is the disk store of a data folder, as the engine wants it.
 type Disks struct {
 	*disk.Store
-	objects *objects.Dir
+	objects objects.Store
 }
 
 var _ engine.Disks = (*Disks)(nil)
 
-// OpenDisks opens the disk store of a data folder. Several processes may have
-// it open.
-func OpenDisks(dir datadir.Dir) (*Disks, error) {
-	blobs, err := objects.OpenDir(dir.Objects())
+// OpenDisks opens the disk store of a data folder, whose blocks are where the
+// configuration says. Several processes may have it open.
+func OpenDisks(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*Disks, error) {
+	blobs, err := openObjects(ctx, cfg, dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store of objects: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/base"
+	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 )
@@ -74,8 +75,8 @@ func bootMode(modes []string) string {
 
 // stockKernel finds a kernel for the trial of KVM: that of any parent that is
 // here.
-func stockKernel(ctx context.Context, dir datadir.Dir) (string, error) {
-	disks, err := OpenDisks(dir)
+func stockKernel(ctx context.Context, cfg *config.Config, dir datadir.Dir) (string, error) {
+	disks, err := OpenDisks(ctx, cfg, dir)
 	if err != nil {
 		return "", err
 	}

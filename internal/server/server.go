@@ -77,10 +77,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			s.release()
 		}
 	}()
-	if s.store, err = openStore(ctx, o.Config, s.dir); err != nil {
+	if s.store, err = OpenStore(ctx, o.Config, s.dir); err != nil {
 		return nil, err
 	}
-	if s.disks, err = OpenDisks(s.dir); err != nil {
+	if s.disks, err = OpenDisks(ctx, o.Config, s.dir); err != nil {
 		return nil, err
 	}
 	world := cloud.New(s.store, nil)
@@ -122,9 +122,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	return s, nil
 }
 
-// openStore opens the database that the configuration names, or the data
+// OpenStore opens the database that the configuration names, or the data
 // folder's own.
-func openStore(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*store.Store, error) {
+func OpenStore(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*store.Store, error) {
 	if cfg.Database != "" {
 		return store.OpenPostgres(ctx, cfg.Database)
 	}
@@ -138,15 +138,19 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	if err != nil {
 		return nil, fmt.Errorf("opening the parent images: %w", err)
 	}
+	buckets, err := openBuckets(ctx, o.Config, s.dir)
+	if err != nil {
+		return nil, err
+	}
 	service := imagebuilder.New(imagebuilder.Config{
-		Store: s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: imagebuilder.Folder(s.dir.Buckets()), Log: s.log,
+		Store: s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: buckets, Log: s.log,
 		Quotas: quotas(o.Config.Quotas),
 	})
-	kinds := Kinds(s.dir)
+	kinds := Kinds(o.Config, s.dir)
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Toe: o.Toe, Builds: o.Config.Builds,
-		Buckets: s.dir.Buckets(), Log: s.log, Observer: s.metrics,
+		Buckets: buckets, Log: s.log, Observer: s.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -167,10 +171,10 @@ func quotas(q config.Quotas) imagebuilder.Quotas {
 
 // Kinds are the kinds of instance that a data folder's server uses: the one
 // that builds, and the one that tests.
-func Kinds(dir datadir.Dir) []instance.Kind {
+func Kinds(cfg *config.Config, dir datadir.Dir) []instance.Kind {
 	return []instance.Kind{
 		sandbox.New(sandbox.Options{}),
-		vm.New(vm.Options{Cache: dir.Cache(), Kernel: func(ctx context.Context) (string, error) { return stockKernel(ctx, dir) }}),
+		vm.New(vm.Options{Cache: dir.Cache(), Kernel: func(ctx context.Context) (string, error) { return stockKernel(ctx, cfg, dir) }}),
 	}
 }
 
