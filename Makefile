@@ -49,7 +49,7 @@ verify: ## check that generated files are what the generator makes
 	@script/generate --check
 
 bench: ## the figures of docs/benchmarks.md, side by side in one run
-	@script/setup test
+	@script/setup test bench
 	@$(MAKE) --no-print-directory build
 	@script/bench
 

@@ -290,6 +290,7 @@ func TestUpdateOS(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
+	const updates = `case $* in *list-updates*) echo "<?xml version=\"1.0\"?><stream><update-status version=\"0.6\"><update-list><update name=\"a\" kind=\"package\"/><update name=\"b\" kind=\"package\"/><update name=\"p\" kind=\"patch\"/></update-list></update-status></stream>"; esac`
 	const apt = "-y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
 	const listing = `case "$*" in *just-print*) printf 'Inst a [1] (2 x)\nInst b [1] (2 x)\nInst new (1 x)\nConf a (2 x)\n';; esac`
 	for _, tc := range []struct {
@@ -307,7 +308,12 @@ func TestUpdateOS(t *testing.T) {
 		{"dnf", "dnf", "", []fields{{"include": []string{"a"}, "exclude": []string{"b"}}}, "-y update --exclude=b a\n", ""},
 		{"yum", "yum", "", nil, "-y update\n", ""},
 		{"zypper", "zypper", "", nil, "--non-interactive refresh\n--non-interactive update\n", ""},
-		{"zypper exclude", "zypper", "", []fields{{"exclude": []string{"a"}}}, "", "zypper cannot leave packages out"},
+		{"zypper exclude", "zypper", updates, []fields{{"exclude": []string{"a"}}}, "--non-interactive refresh\n--non-interactive --xmlout list-updates\n--non-interactive update b\n", ""},
+		{"zypper exclude all", "zypper", updates, []fields{{"exclude": []string{"a", "b"}}}, "--non-interactive refresh\n--non-interactive --xmlout list-updates\n", ""},
+		{"zypper no list", "zypper", "echo nonsense", []fields{{"exclude": []string{"a"}}}, "--non-interactive refresh\n--non-interactive --xmlout list-updates\n", "listing what can be updated"},
+		{"zypper asks for a restart of the machine", "zypper", "case $* in *update*) exit 102; esac", nil, "--non-interactive refresh\n--non-interactive update\n", ""},
+		{"zypper updates itself first", "zypper", "case $* in *update*) test -e \"$0.again\" || { : > \"$0.again\"; exit 103; }; esac", nil, "--non-interactive refresh\n--non-interactive update\n--non-interactive update\n", ""},
+		{"zypper without end", "zypper", "case $* in *update*) exit 103; esac", nil, "--non-interactive refresh\n--non-interactive update\n--non-interactive update\n", "exit status 103"},
 		{"no manager", "pacman", "", nil, "", "none of the package managers"},
 		{"option", "apt-get", "", []fields{{"include": []string{"--allow-downgrades"}}}, "", `"--allow-downgrades" is not the name of a package`},
 		{"file", "apt-get", "", []fields{{"include": []string{"./evil.deb"}}}, "", "is not the name of a package"},

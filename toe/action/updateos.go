@@ -3,6 +3,7 @@ package action
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -109,12 +110,73 @@ func dnfUpdate(ctx context.Context, h *Host, program string, include, exclude []
 	return runProgram(ctx, h, program, append(args, include...)...)
 }
 
+// zypperUpdate names the packages to update where some are left out: zypper
+// itself can only lock them, and a lock would outlive a process that dies.
 func zypperUpdate(ctx context.Context, h *Host, program string, include, exclude []string) (Result, error) {
-	if len(exclude) > 0 && len(include) == 0 {
-		return Result{}, errors.New("zypper cannot leave packages out of a whole update; name those to include")
-	}
 	if r, err := runProgram(ctx, h, program, "--non-interactive", "refresh"); err != nil {
 		return r, fmt.Errorf("reading the package lists: %w", err)
 	}
-	return runProgram(ctx, h, program, append([]string{"--non-interactive", "update"}, include...)...)
+	if len(include) == 0 && len(exclude) > 0 {
+		all, r, err := zypperUpdates(ctx, h, program)
+		if err != nil {
+			return r, fmt.Errorf("listing what can be updated: %w", err)
+		}
+		include = slices.DeleteFunc(all, func(name string) bool { return slices.Contains(exclude, name) })
+		if len(include) == 0 {
+			h.logf("UpdateOS: nothing to update")
+			return Result{}, nil
+		}
+	}
+	args := append([]string{"--non-interactive", "update"}, include...)
+	r, err := runProgram(ctx, h, program, args...)
+	if status(err) == zypperRestart {
+		r, err = runProgram(ctx, h, program, args...)
+	}
+	if status(err) == zypperReboot {
+		h.logf("UpdateOS: zypper asks for a restart of the machine")
+		return r, nil
+	}
+	return r, err
+}
+
+// Statuses by which zypper ends well, but not as usual (zypper(8), EXIT CODES).
+const (
+	zypperReboot  = 102 // what was installed wants a restart of the machine
+	zypperRestart = 103 // zypper itself was updated, and has not done the rest
+)
+
+// status gives the exit status that an error stands for, 0 for others.
+func status(err error) int {
+	var exit *ExitError
+	if errors.As(err, &exit) && exit.Signal == "" {
+		return exit.Code
+	}
+	return 0
+}
+
+// zypperUpdates names the packages that an update would update.
+func zypperUpdates(ctx context.Context, h *Host, program string) ([]string, Result, error) {
+	listing := *h
+	var out bytes.Buffer
+	listing.Stdout = &out
+	r, err := runProgram(ctx, &listing, program, "--non-interactive", "--xmlout", "list-updates")
+	if err != nil {
+		return nil, r, err
+	}
+	var list struct {
+		Updates []struct {
+			Name string `xml:"name,attr"`
+			Kind string `xml:"kind,attr"`
+		} `xml:"update-status>update-list>update"`
+	}
+	if err := xml.Unmarshal(out.Bytes(), &list); err != nil {
+		return nil, r, err
+	}
+	var names []string
+	for _, u := range list.Updates {
+		if u.Kind == "package" {
+			names = append(names, u.Name)
+		}
+	}
+	return names, r, nil
 }
