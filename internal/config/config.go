@@ -48,6 +48,7 @@ type Quotas struct {
 	ImagePipelines               int `yaml:"imagePipelines"`               // 75
 	LifecyclePolicies            int `yaml:"lifecyclePolicies"`            // 50
 	ConcurrentBuilds             int `yaml:"concurrentBuilds"`             // 100
+	ParametersPerComponent       int `yaml:"parametersPerComponent"`       // 25
 	ComponentsPerRecipe          int `yaml:"componentsPerRecipe"`          // 20
 	WorkflowsPerImage            int `yaml:"workflowsPerImage"`            // 10
 	TargetAccounts               int `yaml:"targetAccounts"`               // of a distribution configuration; 50

@@ -62,6 +62,9 @@ func (s *Service) CreateComponent(ctx context.Context, in *api.CreateComponentIn
 func (s *Service) addComponent(tx *store.Tx, r request, shape *api.Component, v store.Version, data []byte, doc *toe.Document, dry *bool) (arn, error) {
 	shape.State, shape.Parameters = &api.ComponentState{Status: ptr(api.ComponentStatusActive)}, documentParameters(doc)
 	shape.Owner, shape.Encrypted, shape.DateCreated = ptr(r.Account), ptr(true), date(r.now)
+	if !within(len(doc.Parameters), s.quotas.ComponentParameters) {
+		return arn{}, quotaExceeded("parameters per component", s.quotas.ComponentParameters)
+	}
 	digest, err := contentDigest(data, shape)
 	if err != nil {
 		return arn{}, err

@@ -197,7 +197,6 @@ func TestPipelineSchedules(t *testing.T) {
 		{"cron(0 0 ? * sun *)", "", "2026-11-22T00:00:00.000Z", "2026-11-29T00:00:00.000Z", api.PipelineStatusEnabled},
 		{"cron(0 0 ? * sun *)", "Asia/Tokyo", "2026-11-21T15:00:00.000Z", "2026-11-28T15:00:00.000Z", api.PipelineStatusEnabled},
 		{"rate(7 days)", "", "2026-11-28T10:00:00.000Z", "2026-11-28T10:00:00.000Z", api.PipelineStatusEnabled},
-		{"cron(0 0 1 1 ? 2020)", "", "", "", api.PipelineStatusEnabled},
 		{"cron(0 0 ? * sun *)", "", "", "", api.PipelineStatusDisabled},
 	} {
 		in := f.pipelineInput(fmt.Sprint("pipe", i), recipe)
@@ -259,6 +258,9 @@ func TestPipelineRefusals(t *testing.T) {
 			in.DistributionConfigurationArn = p(prefix + "distribution-configuration/none")
 		}, "InvalidParameterValueException", "'distributionConfigurationArn'"},
 		"bad cron":              {schedule("cron(0 8 1 * ? **)", "UTC"), "InvalidParameterValueException", "'schedule.scheduleExpression'"},
+		"cron of the past":      {schedule("cron(0 0 1 1 ? 2020)", "UTC"), "InvalidParameterValueException", "'cron(0 0 1 1 ? 2020)' never matches"},
+		"cron of no day":        {schedule("cron(0 0 31 2 ? *)", "UTC"), "InvalidParameterValueException", "never matches"},
+		"role of another":       {func(in *api.CreateImagePipelineInput) { in.ExecutionRole = p("arn:aws:iam::" + bob + ":role/r") }, "AccessDeniedException", "iam:PassRole"},
 		"bad zone":              {schedule("cron(0 8 1 * ? *)", "Mars/Olympus"), "InvalidParameterValueException", "'schedule.timezone'"},
 		"zone of the server":    {schedule("cron(0 8 1 * ? *)", "Local"), "InvalidParameterValueException", "'schedule.timezone'"},
 		"zone that is a path":   {schedule("cron(0 8 1 * ? *)", "../../../etc/passwd"), "InvalidParameterValueException", "'schedule.timezone'"},

@@ -137,9 +137,9 @@ func TestContainerRecipeRefusals(t *testing.T) {
 		"instance image that is nonsense": {func(in *api.CreateContainerRecipeInput) {
 			in.InstanceConfiguration = &api.InstanceConfiguration{Image: p("debian")}
 		}, value, "instanceConfiguration.image"},
-		"instance device without name": {func(in *api.CreateContainerRecipeInput) {
-			in.InstanceConfiguration = &api.InstanceConfiguration{BlockDeviceMappings: []api.InstanceBlockDeviceMapping{{}}}
-		}, value, "instanceConfiguration.blockDeviceMappings[0].deviceName"},
+		"instance device twice": {func(in *api.CreateContainerRecipeInput) {
+			in.InstanceConfiguration = &api.InstanceConfiguration{BlockDeviceMappings: []api.InstanceBlockDeviceMapping{{DeviceName: p("/dev/a")}, {DeviceName: p("/dev/a")}}}
+		}, value, "instanceConfiguration.blockDeviceMappings[1].deviceName"},
 		"version with two x": {func(in *api.CreateContainerRecipeInput) { in.SemanticVersion = p("1.x.x") }, "InvalidVersionNumberException", "one optional x"},
 		"dry run":            {func(in *api.CreateContainerRecipeInput) { in.DryRun = p(true) }, "DryRunOperationException", "Request would have succeeded"},
 	} {

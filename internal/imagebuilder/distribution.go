@@ -64,6 +64,11 @@ func (s *Service) checkOutputs(r request, path string, d *api.Distribution) erro
 	if err := checkAMIOutput(path+".amiDistributionConfiguration", d.AmiDistributionConfiguration); err != nil {
 		return err
 	}
+	if c := d.ContainerDistributionConfiguration; c != nil {
+		if err := checkRepository(path+".containerDistributionConfiguration.targetRepository", c.TargetRepository); err != nil {
+			return err
+		}
+	}
 	if !within(len(d.LaunchTemplateConfigurations), s.quotas.TemplatesPerRegion) {
 		return quotaExceeded("launch templates per distribution region", s.quotas.TemplatesPerRegion)
 	}

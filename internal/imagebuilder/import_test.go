@@ -133,7 +133,6 @@ func TestImportsThatThisServerCannotDo(t *testing.T) {
 		"'infrastructureConfigurationArn'": func(in *api.ImportDiskImageInput) {
 			in.InfrastructureConfigurationArn = p(prefix + "infrastructure-configuration/none")
 		},
-		"A service-linked role cannot": func(in *api.ImportDiskImageInput) { in.ExecutionRole = p("AWSServiceRoleForImageBuilder") },
 	} {
 		wantFault(t, disk(change), "InvalidParameterValueException", part)
 	}

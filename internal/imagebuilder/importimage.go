@@ -77,7 +77,7 @@ func (r request) checkDiskImage(in *api.ImportDiskImageInput) error {
 	if o := in.RegisterImageOptions; o != nil && o.UefiData != nil && !or(o.SecureBootEnabled, true) {
 		return combination("You can specify registerImageOptions.uefiData only when secureBootEnabled is true.")
 	}
-	if err := r.checkRole("executionRole", in.ExecutionRole); err != nil {
+	if err := r.passesRole(in.ExecutionRole); err != nil {
 		return err
 	}
 	if l := in.LoggingConfiguration; l != nil {

@@ -33,16 +33,24 @@ func (r request) checkLifecyclePolicy(p *api.LifecyclePolicy) error {
 	return nil
 }
 
-// checkRole: the service acts with a role of the caller's account, and not with
-// one that only a service may use.
+// passesRole refuses roles of other accounts: IAM lets nobody pass them on.
+func (r request) passesRole(role *string) error {
+	parts := strings.SplitN(text(role), ":", 6)
+	if len(parts) == 6 && parts[4] != r.Account {
+		return fault.New(api.CodeAccessDenied, "User: %s is not authorized to perform: iam:PassRole on resource: %s because cross-account pass role is not allowed", r.ARN, text(role))
+	}
+	return nil
+}
+
+// checkRole refuses roles that cannot be passed on, and those that only a
+// service may use (User Guide, "Create lifecycle policies").
 func (r request) checkRole(member string, role *string) error {
-	name := text(role)
-	if path, ok := strings.CutPrefix(name, "arn:"); ok {
-		parts := strings.SplitN(path, ":", 5)
-		if len(parts) == 5 && parts[3] != r.Account {
-			return fault.New(api.CodeAccessDenied, "User: %s is not authorized to perform: iam:PassRole on resource: %s because cross-account pass role is not allowed", r.ARN, name)
-		}
-		name = strings.TrimPrefix(parts[len(parts)-1], "role/")
+	if err := r.passesRole(role); err != nil {
+		return err
+	}
+	_, name, _ := strings.Cut(":"+text(role), ":role/")
+	if name == "" {
+		name = text(role)
 	}
 	if strings.HasPrefix(name, "aws-service-role/") || strings.HasPrefix(name, "AWSServiceRoleFor") {
 		return invalid(member, "A service-linked role cannot be used.")

@@ -93,7 +93,7 @@ func (s *Service) CreateImagePipeline(ctx context.Context, in *api.CreateImagePi
 		Tags: in.Tags, ImageScanningConfiguration: in.ImageScanningConfiguration, ImageTags: in.ImageTags, ExecutionRole: in.ExecutionRole, Workflows: in.Workflows,
 		LoggingConfiguration: in.LoggingConfiguration, ConsecutiveFailures: ptr(int32(0)),
 	}
-	if err := s.checkPipeline(shape); err != nil {
+	if err := r.checkPipeline(shape); err != nil {
 		return nil, err
 	}
 	params := *in
@@ -147,7 +147,7 @@ func (s *Service) UpdateImagePipeline(ctx context.Context, in *api.UpdateImagePi
 		ImageScanningConfiguration: in.ImageScanningConfiguration, ImageTags: in.ImageTags, ExecutionRole: in.ExecutionRole, Workflows: in.Workflows,
 		LoggingConfiguration: in.LoggingConfiguration, ConsecutiveFailures: ptr(int32(0)),
 	}
-	if err := s.checkPipeline(shape); err != nil {
+	if err := r.checkPipeline(shape); err != nil {
 		return nil, err
 	}
 	params := *in

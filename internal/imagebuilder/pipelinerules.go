@@ -11,8 +11,11 @@ import (
 
 // checkPipeline holds a pipeline to the rules that need no look at other
 // resources.
-func (s *Service) checkPipeline(p *api.ImagePipeline) error {
-	if err := checkSchedule(p.Schedule); err != nil {
+func (r request) checkPipeline(p *api.ImagePipeline) error {
+	if err := checkSchedule(p.Schedule, r.now); err != nil {
+		return err
+	}
+	if err := r.passesRole(p.ExecutionRole); err != nil {
 		return err
 	}
 	if l := p.LoggingConfiguration; l != nil {
@@ -34,20 +37,23 @@ func checkLogGroup(member string, name, role *string) error {
 	return nil
 }
 
-func checkSchedule(sch *api.Schedule) error {
+func checkSchedule(sch *api.Schedule, now time.Time) error {
 	if sch == nil {
 		return nil
 	}
-	if sch.Timezone != nil {
-		if _, err := location(sch.Timezone); err != nil {
-			return invalid("schedule.timezone", "'%s' is not a time zone of the IANA database, such as Europe/Berlin.", clip(*sch.Timezone))
-		}
+	where, err := location(sch.Timezone)
+	if err != nil {
+		return invalid("schedule.timezone", "'%s' is not a time zone of the IANA database, such as Europe/Berlin.", clip(text(sch.Timezone)))
 	}
 	if sch.ScheduleExpression == nil {
 		return nil
 	}
-	if _, err := schedule.Parse(*sch.ScheduleExpression); err != nil {
+	parsed, err := schedule.Parse(*sch.ScheduleExpression)
+	if err != nil {
 		return invalid("schedule.scheduleExpression", "The schedule expression is not valid: %s.", err)
+	}
+	if _, ok := parsed.Next(now, now, where); !ok {
+		return invalid("schedule.scheduleExpression", "The schedule expression '%s' never matches.", clip(*sch.ScheduleExpression))
 	}
 	return nil
 }

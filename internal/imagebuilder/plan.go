@@ -203,9 +203,6 @@ func usableImage(tx *store.Tx, key store.Key, pattern store.Version) (best store
 }
 
 func parentFromAMI(requested, imageARN string, ami cloud.AMI) (engine.Parent, []cloud.BlockDevice, error) {
-	if ami.State == cloud.Disabled {
-		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) is disabled.", requested, ami.ID)
-	}
 	root, ok := ami.Root()
 	if !ok || root.Manifest == "" {
 		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) has no root volume with a snapshot.", requested, ami.ID)
@@ -227,6 +224,9 @@ func planVolume(mappings []api.InstanceBlockDeviceMapping, parent engine.Parent,
 		}
 	}
 	for _, m := range mappings {
+		if m.DeviceName == nil {
+			return engine.Volume{}, fault.New(api.CodeClient, "The recipe has a block device mapping without a device name.")
+		}
 		if text(m.DeviceName) != parent.RootDevice {
 			d := engine.BlockDevice{DeviceName: text(m.DeviceName), VirtualName: text(m.VirtualName), NoDevice: m.NoDevice != nil, DeleteOnTermination: true}
 			if m.Ebs != nil && m.Ebs.SnapshotId != nil {

@@ -20,6 +20,7 @@ type Quotas struct {
 	LifecyclePolicies int // 50
 	Builds            int // images that are not finished; 100
 
+	ComponentParameters   int // of a component; 25
 	ComponentsPerRecipe   int // 20
 	WorkflowsPerImage     int // 10
 	AccountsPerConfig     int // target accounts of a distribution configuration; 50
@@ -32,7 +33,7 @@ func (q Quotas) withDefaults() Quotas {
 		Components: cmp.Or(q.Components, 1000), ImageRecipes: cmp.Or(q.ImageRecipes, 1000), ContainerRecipes: cmp.Or(q.ContainerRecipes, 1000), Distributions: cmp.Or(q.Distributions, 1000),
 		Infrastructures: cmp.Or(q.Infrastructures, 1000), Workflows: cmp.Or(q.Workflows, 1000), Pipelines: cmp.Or(q.Pipelines, 75),
 		LifecyclePolicies: cmp.Or(q.LifecyclePolicies, 50), Builds: cmp.Or(q.Builds, 100),
-		ComponentsPerRecipe: cmp.Or(q.ComponentsPerRecipe, 20), WorkflowsPerImage: cmp.Or(q.WorkflowsPerImage, 10), AccountsPerConfig: cmp.Or(q.AccountsPerConfig, 50),
+		ComponentParameters: cmp.Or(q.ComponentParameters, 25), ComponentsPerRecipe: cmp.Or(q.ComponentsPerRecipe, 20), WorkflowsPerImage: cmp.Or(q.WorkflowsPerImage, 10), AccountsPerConfig: cmp.Or(q.AccountsPerConfig, 50),
 		TemplatesPerRegion: cmp.Or(q.TemplatesPerRegion, 5), SSMParametersPerEntry: cmp.Or(q.SSMParametersPerEntry, 10),
 	}
 }

@@ -1,8 +1,11 @@
 package imagebuilder_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -136,14 +139,14 @@ func TestRecipeRefusals(t *testing.T) {
 			ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{})(in)
 			ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{})(in)
 		}, "InvalidParameterValueException", "more than once"},
-		"device without name": {func(in *api.CreateImageRecipeInput) { in.BlockDeviceMappings = []api.InstanceBlockDeviceMapping{{}} }, "InvalidParameterValueException", "blockDeviceMappings[0].deviceName"},
 		"device of two kinds": {func(in *api.CreateImageRecipeInput) {
 			in.BlockDeviceMappings = []api.InstanceBlockDeviceMapping{{DeviceName: p("/dev/a"), VirtualName: p("ephemeral0"), NoDevice: p("")}}
 		}, "InvalidParameterValueException", "Only one of"},
-		"io1 without iops":       {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{VolumeType: p(api.EbsVolumeTypeIo1)}), "InvalidParameterValueException", "blockDeviceMappings[0].ebs.iops"},
-		"gp2 with iops":          {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{VolumeType: p(api.EbsVolumeTypeGp2), Iops: p(int32(100))}), "InvalidParameterValueException", "iops"},
-		"gp2 with throughput":    {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{VolumeType: p(api.EbsVolumeTypeGp2), Throughput: p(int32(125))}), "InvalidParameterValueException", "throughput"},
-		"key without encryption": {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{KmsKeyId: p("k")}), "InvalidParameterValueException", "kmsKeyId"},
+		"io1 without iops":             {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{VolumeType: p(api.EbsVolumeTypeIo1)}), "InvalidParameterValueException", "blockDeviceMappings[0].ebs.iops"},
+		"gp2 with iops":                {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{VolumeType: p(api.EbsVolumeTypeGp2), Iops: p(int32(100))}), "InvalidParameterValueException", "iops"},
+		"gp2 with throughput":          {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{VolumeType: p(api.EbsVolumeTypeGp2), Throughput: p(int32(125))}), "InvalidParameterValueException", "throughput"},
+		"key without encryption":       {ebs("/dev/a", api.EbsInstanceBlockDeviceSpecification{KmsKeyId: p("k"), Encrypted: p(false)}), "InvalidParameterValueException", "kmsKeyId"},
+		"component of the Marketplace": {uses("arn:aws:imagebuilder:us-east-1:aws-marketplace:component/cis/x.x.x"), "InvalidParameterValueException", "no subscriptions"},
 	} {
 		in := f.recipeInput("web", "1.0.0")
 		test.change(in)
@@ -155,6 +158,33 @@ func TestRecipeRefusals(t *testing.T) {
 		in.ParentImage = p(parent)
 		if _, err := f.CreateImageRecipe(f.ctx, in); err != nil {
 			t.Errorf("parent %s: %v", parent, err)
+		}
+	}
+}
+
+// What Amazon's service accepts of block devices, though EC2 could not launch all
+// of it, comes back as it was sent; a build says what is wrong.
+func TestIncompleteDevicesAreAccepted(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	for i, m := range []api.InstanceBlockDeviceMapping{
+		{}, {DeviceName: p("/dev/xvdb")}, {NoDevice: p("")}, {VirtualName: p("ephemeral0")}, {Ebs: &api.EbsInstanceBlockDeviceSpecification{}},
+		{Ebs: &api.EbsInstanceBlockDeviceSpecification{Iops: p(int32(100))}}, {Ebs: &api.EbsInstanceBlockDeviceSpecification{KmsKeyId: p("k")}},
+		{Ebs: &api.EbsInstanceBlockDeviceSpecification{Throughput: p(int32(125))}}, {Ebs: &api.EbsInstanceBlockDeviceSpecification{SnapshotId: p("snap-0123456789abcdef0"), Encrypted: p(false)}},
+	} {
+		in := f.recipeInput("devices", "1.0.x")
+		in.BlockDeviceMappings = []api.InstanceBlockDeviceMapping{m, {DeviceName: p("/dev/xvda"), Ebs: &api.EbsInstanceBlockDeviceSpecification{VolumeSize: p(int32(8))}}}
+		arn := must(f.CreateImageRecipe(f.ctx, in))(t).ImageRecipeArn
+		got := must(f.GetImageRecipe(f.ctx, &api.GetImageRecipeInput{ImageRecipeArn: arn}))(t).ImageRecipe
+		if diff := cmp.Diff(in.BlockDeviceMappings, got.BlockDeviceMappings); diff != "" {
+			t.Errorf("mapping %d (-want +got):\n%s", i, diff)
+		}
+		image := must(f.CreateImage(f.ctx, &api.CreateImageInput{ImageRecipeArn: arn, InfrastructureConfigurationArn: p(f.infrastructure(fmt.Sprintf("infra %d", i))), ClientToken: f.token()}))(t).ImageBuildVersionArn
+		_, err := f.Plan(f.ctx, *image)
+		if m.DeviceName == nil {
+			wantFault(t, err, "ClientException", "without a device name")
+		} else if err != nil {
+			t.Errorf("mapping %d: %v", i, err)
 		}
 	}
 }

@@ -68,14 +68,14 @@ func checkDevices(prefix string, mappings []api.InstanceBlockDeviceMapping) erro
 	names := make(map[string]bool)
 	for i, m := range mappings {
 		path := fmt.Sprintf("%sblockDeviceMappings[%d]", prefix, i)
-		name := text(m.DeviceName)
-		if name == "" {
-			return invalid(path+".deviceName", "A block device mapping needs a device name.")
+		// A mapping without a name is accepted, as Amazon accepts it; a build
+		// cannot do anything with it.
+		if name := text(m.DeviceName); name != "" {
+			if names[name] {
+				return invalid(path+".deviceName", "The device '%s' is mapped more than once.", clip(name))
+			}
+			names[name] = true
 		}
-		if names[name] {
-			return invalid(path+".deviceName", "The device '%s' is mapped more than once.", clip(name))
-		}
-		names[name] = true
 		kinds := 0
 		for _, has := range []bool{m.Ebs != nil, m.VirtualName != nil, m.NoDevice != nil} {
 			if has {
@@ -94,17 +94,18 @@ func checkDevices(prefix string, mappings []api.InstanceBlockDeviceMapping) erro
 	return nil
 }
 
-// checkEBS holds a volume to EBS's rules on which members its type takes.
+// checkEBS refuses members that contradict each other. A volume whose type is
+// not given has that of the parent image, which the build sees.
 func checkEBS(path string, ebs *api.EbsInstanceBlockDeviceSpecification) error {
 	kind := text(ebs.VolumeType)
 	switch {
 	case ebs.Iops == nil && (kind == "io1" || kind == "io2"):
 		return invalid(path+".iops", "It is required for volumes of type %s.", kind)
-	case ebs.Iops != nil && !slices.Contains([]string{"io1", "io2", "gp3"}, kind):
+	case ebs.Iops != nil && kind != "" && !slices.Contains([]string{"io1", "io2", "gp3"}, kind):
 		return invalid(path+".iops", "It can only be set for volumes of the types io1, io2 and gp3.")
-	case ebs.Throughput != nil && kind != "gp3":
+	case ebs.Throughput != nil && kind != "" && kind != "gp3":
 		return invalid(path+".throughput", "It can only be set for volumes of type gp3.")
-	case ebs.KmsKeyId != nil && !or(ebs.Encrypted, false):
+	case ebs.KmsKeyId != nil && !or(ebs.Encrypted, true):
 		return invalid(path+".kmsKeyId", "It needs encrypted to be true.")
 	}
 	return nil

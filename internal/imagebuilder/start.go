@@ -69,6 +69,9 @@ func (s *Service) startPipeline(ctx context.Context, tx *store.Tx, r request, p 
 // CreateImage makes an image without a pipeline.
 func (s *Service) CreateImage(ctx context.Context, in *api.CreateImageInput) (*api.CreateImageOutput, error) {
 	r := s.request(ctx, "CreateImage")
+	if err := r.passesRole(in.ExecutionRole); err != nil {
+		return nil, err
+	}
 	if l := in.LoggingConfiguration; l != nil {
 		if err := checkLogGroup("loggingConfiguration.logGroupName", l.LogGroupName, in.ExecutionRole); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
@@ -14,7 +15,8 @@ import (
 
 // once runs fn in a write transaction unless the client token was used before:
 // then the same parameters get the same answer, others are refused. params is
-// the input without its token. What failed is not remembered.
+// the input without its token. What failed is not remembered, and neither is an
+// answer about a resource that was deleted since: the request is then made anew.
 func once[Out any](ctx context.Context, s *Service, r request, token *string, params any, fn func(*store.Tx) (*Out, error)) (*Out, error) {
 	encoded, err := json.Marshal(params)
 	if err != nil {
@@ -31,6 +33,11 @@ func once[Out any](ctx context.Context, s *Service, r request, token *string, pa
 			}
 			if ok && before.Digest != digest {
 				return fault.New(api.CodeIdempotentParameterMismatch, "You have specified a client token for an operation using parameter values that differ from a previous request that used the same client token.")
+			}
+			if ok {
+				if ok, err = stands(tx, before.Response); err != nil {
+					return err
+				}
 			}
 			if ok {
 				out = new(Out)
@@ -50,6 +57,34 @@ func once[Out any](ctx context.Context, s *Service, r request, token *string, pa
 		return nil, err
 	}
 	return out, nil
+}
+
+// stands reports whether what an answer names is still there. The answer of a
+// state update stands in any case: it may be the update that deleted the image.
+func stands(tx *store.Tx, response []byte) (bool, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(response, &members); err != nil {
+		return false, fmt.Errorf("decoding a kept answer: %w", err)
+	}
+	if _, ok := members["lifecycleExecutionId"]; ok {
+		return true, nil
+	}
+	for name, raw := range members {
+		if !strings.HasSuffix(name, "Arn") {
+			continue
+		}
+		var value string
+		if json.Unmarshal(raw, &value) != nil {
+			continue
+		}
+		if _, ok := parseARN(value); !ok {
+			continue
+		}
+		if _, there, err := tx.Resource(value); err != nil || !there {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // dryRun makes a transaction that came this far fail if the flag is set, which

@@ -164,7 +164,7 @@ func quotas(q config.Quotas) imagebuilder.Quotas {
 	return imagebuilder.Quotas{
 		Components: q.Components, ImageRecipes: q.ImageRecipes, ContainerRecipes: q.ContainerRecipes, Distributions: q.DistributionConfigurations,
 		Infrastructures: q.InfrastructureConfigurations, Workflows: q.ImageWorkflows, Pipelines: q.ImagePipelines, LifecyclePolicies: q.LifecyclePolicies, Builds: q.ConcurrentBuilds,
-		ComponentsPerRecipe: q.ComponentsPerRecipe, WorkflowsPerImage: q.WorkflowsPerImage, AccountsPerConfig: q.TargetAccounts, TemplatesPerRegion: q.LaunchTemplatesPerRegion,
+		ComponentParameters: q.ParametersPerComponent, ComponentsPerRecipe: q.ComponentsPerRecipe, WorkflowsPerImage: q.WorkflowsPerImage, AccountsPerConfig: q.TargetAccounts, TemplatesPerRegion: q.LaunchTemplatesPerRegion,
 		SSMParametersPerEntry: q.SSMParametersPerRegion,
 	}
 }
