@@ -9,12 +9,12 @@ func imports() []chapter {
 			{op: "DeleteComponent", in: object{"componentBuildVersionArn": "$(script)"}},
 		}},
 		{name: "imported images", calls: []call{
-			{op: "ImportVmImage", in: object{"name": "$(me)-vm", "semanticVersion": "1.0.0", "platform": "Linux", "vmImportTaskId": "import-ami-0123456789abcdef0"}, err: "InvalidParameterValueException", says: "vmImportTaskId"},
+			{op: "ImportVmImage", in: object{"name": "$(me)-vm", "semanticVersion": "1.0.0", "platform": "Linux", "vmImportTaskId": "import-ami-0123456789abcdef0"}, err: "ClientException", says: "import-ami-0123456789abcdef0"},
 			{op: "ImportDiskImage", in: object{"name": "$(me)-iso", "semanticVersion": "1.0.0", "platform": "Windows", "osVersion": "Microsoft Windows 11",
-				"infrastructureConfigurationArn": own + "infrastructure-configuration/$(me)-never", "uri": "s3://bucket/windows.iso"}, err: "InvalidParameterValueException", says: "infrastructureConfigurationArn"},
+				"infrastructureConfigurationArn": own + "infrastructure-configuration/$(me)-never", "uri": "s3://bucket/windows.iso", "windowsConfiguration": object{"imageIndex": 1}}, err: "InvalidParameterValueException", says: "infrastructureConfigurationArn"},
 		}},
 		{name: "marketplace", calls: []call{
-			{op: "GetMarketplaceResource", in: object{"resourceType": "COMPONENT_DATA", "resourceArn": own + "component/$(me)-never/1.0.0/1"}, err: "AccessDeniedException"},
+			{op: "GetMarketplaceResource", in: object{"resourceType": "COMPONENT_DATA", "resourceArn": own + "component/$(me)-never/1.0.0/1"}, err: "InvalidParameterValueException", says: "resourceArn"},
 		}},
 	}
 }

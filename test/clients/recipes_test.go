@@ -53,9 +53,12 @@ func recipes() []chapter {
 		{name: "newer members of recipes", calls: []call{
 			part("$(me)-tags-part"),
 			{op: "CreateImageRecipe", in: object{"name": "$(me)-tags", "semanticVersion": "1.0.0", "parentImage": parent, "components": parts("$(me)-tags-part"),
-				"amiTags": object{"a": "b", "empty": ""}, "amiWatermarks": list{"golden"}}, save: map[string]string{"tagged": "imageRecipeArn"}},
-			{op: "GetImageRecipe", in: object{"imageRecipeArn": "$(tagged)"}, want: object{"imageRecipe.amiTags": object{"a": "b", "empty": ""}, "imageRecipe.amiWatermarks": list{"golden"}}},
+				"amiTags": object{"a": "b", "empty": ""}}, save: map[string]string{"tagged": "imageRecipeArn"}},
+			{op: "GetImageRecipe", in: object{"imageRecipeArn": "$(tagged)"}, want: object{"imageRecipe.amiTags": object{"a": "b", "empty": ""}}},
 			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(tagged)"}},
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-marked", "semanticVersion": "1.0.0", "parentImage": parent, "components": parts("$(me)-tags-part"), "amiWatermarks": list{"golden"}}, save: map[string]string{"marked": "imageRecipeArn"}},
+			{op: "GetImageRecipe", in: object{"imageRecipeArn": "$(marked)"}, want: object{"imageRecipe.amiWatermarks": list{"golden"}}},
+			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(marked)"}},
 		}},
 		{name: "container recipe", calls: append([]call{
 			part("$(me)-box-part"),
