@@ -262,3 +262,19 @@ func (a *arnPattern) match(arn string) bool {
 	}
 	return true
 }
+
+// written gives a pattern as it was written, but for the case of its letters.
+func (p pattern) written() string {
+	var b strings.Builder
+	for _, t := range p {
+		switch t.kind {
+		case anyOne:
+			b.WriteByte('?')
+		case anyMany:
+			b.WriteByte('*')
+		default:
+			b.WriteString(t.text)
+		}
+	}
+	return b.String()
+}

@@ -1,5 +1,11 @@
 package access
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Kind is the sort of a policy, which says what elements it may have.
 type Kind int
 
@@ -198,4 +204,60 @@ func (s *statement) holds(resource string, context Lookup) bool {
 		}
 	}
 	return true
+}
+
+// Grants reports whether a resource-based policy lets a principal do something,
+// whatever the principal's own policies say.
+func (p *Policy) Grants(who *Principal, action, resource string, context Lookup) bool {
+	said := p.ask(who, action, resource, context)
+	return said.allowed && !said.denied
+}
+
+// GrantsAccount is Grants for an account as a whole, when nobody in particular
+// asks: what is granted to one of its users or roles counts.
+func (p *Policy) GrantsAccount(account string, place Place, action, resource string) bool {
+	root := AccountRoot(account, place)
+	values := Values{}
+	for key, value := range root.keys() {
+		values.Set(key, value)
+	}
+	if place.Path != "" {
+		values["aws:principalorgpaths"] = []string{place.Path}
+	}
+	if said := p.ask(root, action, resource, values.Lookup); said.denied || said.allowed {
+		return !said.denied
+	}
+	action = lower(action)
+	for i := range p.statements {
+		s := &p.statements[i]
+		names := slices.ContainsFunc(s.principals, func(x principal) bool { return x.form == named && x.account == account })
+		if !s.deny && names && s.matchesAction(action) && s.holds(resource, values.Lookup) {
+			return true
+		}
+	}
+	return false
+}
+
+// Concerns checks that every statement of a resource-based policy names the
+// resource that it belongs to and only actions that can be granted on it. Its
+// error names the statement and the reason.
+func (p *Policy) Concerns(resource string, actions []string) error {
+	none := func(string) ([]string, bool) { return nil, false }
+	for i := range p.statements {
+		s := &p.statements[i]
+		if s.notResource || s.notAction {
+			return fmt.Errorf("Statement[%d]: it must have Action and Resource, not their opposites", i)
+		}
+		for _, r := range s.resources {
+			if plain, ok := r.expand(none); !ok || !plain.match(resource) {
+				return fmt.Errorf("Statement[%d]: Resource: it must be the resource that the policy is for, '%s'", i, resource)
+			}
+		}
+		for _, pattern := range s.actions {
+			if !slices.ContainsFunc(actions, func(a string) bool { return pattern.match(lower(a)) }) {
+				return fmt.Errorf("Statement[%d]: Action: '%s' is not one of the actions that can be granted on the resource: %s", i, pattern.written(), strings.Join(actions, ", "))
+			}
+		}
+	}
+	return nil
 }

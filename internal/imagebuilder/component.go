@@ -114,12 +114,15 @@ func (s *Service) component(tx *store.Tx, a arn) (*api.Component, arn, error) {
 // GetComponent gives the build that the ARN names, or the latest it selects.
 func (s *Service) GetComponent(ctx context.Context, in *api.GetComponentInput) (*api.GetComponentOutput, error) {
 	r := s.request(ctx, "GetComponent")
-	a, err := r.reachable("componentBuildVersionArn", in.ComponentBuildVersionArn, component, versionForm, buildForm)
+	a, err := r.usable("componentBuildVersionArn", in.ComponentBuildVersionArn, component, versionForm, buildForm)
 	if err != nil {
 		return nil, err
 	}
 	out := &api.GetComponentOutput{}
 	err = s.read(ctx, func(tx *store.Tx) error {
+		if err := s.granted(tx, r, a); err != nil {
+			return err
+		}
 		shape, at, err := s.component(tx, a)
 		if err != nil {
 			return err
@@ -159,6 +162,8 @@ func (s *Service) ListComponents(ctx context.Context, in *api.ListComponentsInpu
 	case api.OwnershipSelf:
 		q := store.Query{Kind: component, Account: r.Account, Region: r.Region, Scope: scope(in.ByName), Name: filteredName(in.Filters)}
 		page, out.NextToken, err = list(ctx, s, q, at, limit, keep)
+	case api.OwnershipShared:
+		page, out.NextToken, err = listShared(ctx, s, r, component, in.ByName, at, limit, keep)
 	case api.OwnershipAmazon:
 		page, out.NextToken = given(newestOnly(managedComponents(r.Region), in.ByName), at, limit, keep)
 	}

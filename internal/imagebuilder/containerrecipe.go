@@ -95,12 +95,15 @@ func (s *Service) containerRecipe(tx *store.Tx, a arn) (*api.ContainerRecipe, ar
 // selects.
 func (s *Service) GetContainerRecipe(ctx context.Context, in *api.GetContainerRecipeInput) (*api.GetContainerRecipeOutput, error) {
 	r := s.request(ctx, "GetContainerRecipe")
-	a, err := r.reachable("containerRecipeArn", in.ContainerRecipeArn, containerRecipe, versionForm)
+	a, err := r.usable("containerRecipeArn", in.ContainerRecipeArn, containerRecipe, versionForm)
 	if err != nil {
 		return nil, err
 	}
 	out := &api.GetContainerRecipeOutput{}
 	err = s.read(ctx, func(tx *store.Tx) error {
+		if err := s.granted(tx, r, a); err != nil {
+			return err
+		}
 		shape, at, err := s.containerRecipe(tx, a)
 		if err != nil {
 			return err
@@ -133,15 +136,17 @@ func (s *Service) ListContainerRecipes(ctx context.Context, in *api.ListContaine
 		return nil, err
 	}
 	out := &api.ListContainerRecipesOutput{ContainerRecipeSummaryList: []api.ContainerRecipeSummary{}}
-	if or(in.Owner, api.OwnershipSelf) != api.OwnershipSelf {
-		return out, nil // Amazon has no recipes, and nobody shares any
+	var page []entry[api.ContainerRecipe]
+	switch or(in.Owner, api.OwnershipSelf) { // Amazon has no recipes
+	case api.OwnershipSelf:
+		q := store.Query{Kind: containerRecipe, Account: r.Account, Region: r.Region, Name: filteredName(in.Filters)}
+		page, out.NextToken, err = list(ctx, s, q, at, limit, keep)
+	case api.OwnershipShared:
+		page, out.NextToken, err = listShared(ctx, s, r, containerRecipe, nil, at, limit, keep)
 	}
-	q := store.Query{Kind: containerRecipe, Account: r.Account, Region: r.Region, Name: filteredName(in.Filters)}
-	page, next, err := list(ctx, s, q, at, limit, keep)
 	if err != nil {
 		return nil, err
 	}
-	out.NextToken = next
 	for _, e := range page {
 		x := e.shape
 		summary := api.ContainerRecipeSummary{

@@ -151,7 +151,7 @@ func (s *Service) containerParent(ctx context.Context, tx *store.Tx, r request, 
 // imageParent reads a parent that is an image of Image Builder, of the type that
 // the recipe makes.
 func (s *Service) imageParent(ctx context.Context, tx *store.Tx, r request, parent string, want api.ImageType) (parentOf, error) {
-	a, err := r.refers("parentImage", &parent, image, versionForm, buildForm)
+	a, err := s.borrows(tx, r, "parentImage", &parent, image, versionForm, buildForm)
 	if err != nil {
 		return parentOf{}, err
 	}
@@ -174,7 +174,10 @@ func (s *Service) imageParent(ctx context.Context, tx *store.Tx, r request, pare
 		if err != nil {
 			return parentOf{}, err
 		}
-		found, kind = parentOf{platform: or(shape.Platform, api.PlatformLinux), osVersion: text(shape.OsVersion), image: &a}, or(shape.Type, api.ImageTypeAmi)
+		found, kind = parentOf{platform: or(shape.Platform, api.PlatformLinux), osVersion: text(shape.OsVersion)}, or(shape.Type, api.ImageTypeAmi)
+		if a.Account == r.Account { // whoever shares an image may still delete it
+			found.image = &a
+		}
 	}
 	if kind != want {
 		return parentOf{}, invalid("parentImage", "The image '%s' is of the type %s, and the recipe needs one of the type %s.", parent, kind, want)

@@ -116,6 +116,9 @@ func (s *Service) remove(tx *store.Tx, a arn) error {
 	if len(dependents) > 0 {
 		return dependency(a.String(), dependents)
 	}
+	if err := removePolicy(tx, row); err != nil {
+		return err
+	}
 	return tx.Delete(row.ARN)
 }
 

@@ -12,7 +12,7 @@ import (
 // GetImage gives the build that the ARN names, or the latest it selects.
 func (s *Service) GetImage(ctx context.Context, in *api.GetImageInput) (*api.GetImageOutput, error) {
 	r := s.request(ctx, "GetImage")
-	a, err := r.reachable("imageBuildVersionArn", in.ImageBuildVersionArn, image, versionForm, buildForm)
+	a, err := r.usable("imageBuildVersionArn", in.ImageBuildVersionArn, image, versionForm, buildForm)
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +25,9 @@ func (s *Service) GetImage(ctx context.Context, in *api.GetImageInput) (*api.Get
 	}
 	out := &api.GetImageOutput{}
 	err = s.read(ctx, func(tx *store.Tx) error {
+		if err := s.granted(tx, r, a); err != nil {
+			return err
+		}
 		shape, row, err := resolve[api.Image](tx, a)
 		out.Image, out.LatestVersionReferences = shape, latest(newARN(row.Key, buildForm, row.Version))
 		return err
@@ -75,6 +78,8 @@ func (s *Service) ListImages(ctx context.Context, in *api.ListImagesInput) (*api
 	case api.OwnershipSelf:
 		q := store.Query{Kind: image, Account: r.Account, Region: r.Region, Scope: scope(in.ByName), Name: filteredName(in.Filters)}
 		page, out.NextToken, err = list(ctx, s, q, at, limit, keep)
+	case api.OwnershipShared:
+		page, out.NextToken, err = listShared(ctx, s, r, image, in.ByName, at, limit, keep)
 	case api.OwnershipAmazon:
 		owner = "Amazon"
 		var all []entry[api.Image]
@@ -87,6 +92,9 @@ func (s *Service) ListImages(ctx context.Context, in *api.ListImagesInput) (*api
 	}
 	for _, e := range page {
 		x := e.shape
+		if or(in.Owner, "") == api.OwnershipShared {
+			owner = e.row.Account
+		}
 		out.ImageVersionList = append(out.ImageVersionList, api.ImageVersion{
 			Arn: listedARN(e.row, in.ByName), Name: x.Name, Type: x.Type, Version: ptr(versionText(e.row.Version)), Platform: x.Platform, OsVersion: x.OsVersion, Owner: ptr(owner),
 			DateCreated: x.DateCreated, BuildType: x.BuildType, ImageSource: x.ImageSource,

@@ -48,7 +48,7 @@ func (s *Service) ImportDiskImage(ctx context.Context, in *api.ImportDiskImageIn
 	}
 	var parts pipelineParts
 	err = s.read(ctx, func(tx *store.Tx) error {
-		_, _, err := part[api.InfrastructureConfiguration](tx, r, &parts, "infrastructureConfigurationArn", in.InfrastructureConfigurationArn, infrastructure, nameOnly)
+		_, _, err := part[api.InfrastructureConfiguration](s, tx, r, &parts, "infrastructureConfigurationArn", in.InfrastructureConfigurationArn, infrastructure, nameOnly)
 		return err
 	})
 	if err != nil {

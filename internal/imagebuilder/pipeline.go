@@ -40,27 +40,27 @@ func (s *Service) parts(tx *store.Tx, r request, recipe, container, infra, dist 
 		return p, combination("You must specify either imageRecipeArn or containerRecipeArn, and not both.")
 	}
 	if recipe != nil {
-		p.recipe, _, err = part[api.ImageRecipe](tx, r, &p, "imageRecipeArn", recipe, imageRecipe, versionForm)
+		p.recipe, _, err = part[api.ImageRecipe](s, tx, r, &p, "imageRecipeArn", recipe, imageRecipe, versionForm)
 	} else {
 		var row store.Resource
-		if p.container, row, err = part[api.ContainerRecipe](tx, r, &p, "containerRecipeArn", container, containerRecipe, versionForm); err == nil {
+		if p.container, row, err = part[api.ContainerRecipe](s, tx, r, &p, "containerRecipeArn", container, containerRecipe, versionForm); err == nil {
 			p.container.DockerfileTemplateData = ptr(string(row.Content))
 		}
 	}
 	if err != nil {
 		return p, err
 	}
-	if p.infrastructure, _, err = part[api.InfrastructureConfiguration](tx, r, &p, "infrastructureConfigurationArn", infra, infrastructure, nameOnly); err != nil {
+	if p.infrastructure, _, err = part[api.InfrastructureConfiguration](s, tx, r, &p, "infrastructureConfigurationArn", infra, infrastructure, nameOnly); err != nil {
 		return p, err
 	}
 	if dist != nil {
-		p.distribution, _, err = part[api.DistributionConfiguration](tx, r, &p, "distributionConfigurationArn", dist, distribution, nameOnly)
+		p.distribution, _, err = part[api.DistributionConfiguration](s, tx, r, &p, "distributionConfigurationArn", dist, distribution, nameOnly)
 	}
 	return p, err
 }
 
-func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value *string, kind store.Kind, f form) (*T, store.Resource, error) {
-	a, err := r.refers(member, value, kind, f)
+func part[T any](s *Service, tx *store.Tx, r request, p *pipelineParts, member string, value *string, kind store.Kind, f form) (*T, store.Resource, error) {
+	a, err := s.borrows(tx, r, member, value, kind, f)
 	if err != nil {
 		return nil, store.Resource{}, err
 	}
@@ -68,7 +68,9 @@ func part[T any](tx *store.Tx, r request, p *pipelineParts, member string, value
 	if fault.Code(err) == api.CodeResourceNotFound {
 		return nil, store.Resource{}, invalid(member, "The resource '%s' does not exist.", a)
 	}
-	p.targets = append(p.targets, target(a))
+	if a.Account == r.Account { // whoever shares a recipe may still delete it
+		p.targets = append(p.targets, target(a))
+	}
 	return shape, row, err
 }
 

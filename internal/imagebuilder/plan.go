@@ -151,7 +151,7 @@ func (s *Service) planParameterParent(ctx context.Context, tx *store.Tx, r reque
 // planOwnParent takes the latest image that an ARN selects and that is there to
 // be used.
 func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, requested string, a arn) (engine.Parent, []cloud.BlockDevice, error) {
-	if a.Account != r.Account || a.Region != r.Region {
+	if a.Region != r.Region {
 		return engine.Parent{}, nil, r.accessDenied(requested)
 	}
 	pattern := a.version
@@ -163,7 +163,14 @@ func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, re
 		return engine.Parent{}, nil, err
 	}
 	if !ok {
+		if err := s.stillGranted(tx, r, a); err != nil {
+			return engine.Parent{}, nil, err
+		}
 		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' selects no image that is AVAILABLE or DEPRECATED.", requested)
+	}
+	at, _ := parseARN(row.ARN)
+	if err := s.stillGranted(tx, r, at); err != nil {
+		return engine.Parent{}, nil, err
 	}
 	shape, err := decode[api.Image](row)
 	if err != nil {
@@ -171,7 +178,9 @@ func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, re
 	}
 	if shape.OutputResources != nil {
 		for _, out := range shape.OutputResources.Amis {
-			if text(out.Region) != r.Region || or(out.AccountId, r.Account) != r.Account {
+			// An image of another account has an AMI that this one may launch, or one
+			// that was copied into it.
+			if owner := or(out.AccountId, a.Account); text(out.Region) != r.Region || owner != r.Account && owner != a.Account {
 				continue
 			}
 			ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, text(out.Image))
@@ -270,7 +279,10 @@ func overlay(d *engine.BlockDevice, ebs *api.EbsInstanceBlockDeviceSpecification
 func (s *Service) planComponents(tx *store.Tx, r request, uses []api.ComponentConfiguration) ([]engine.Component, error) {
 	var all []engine.Component
 	for i, use := range uses {
-		a, err := r.reachable(fmt.Sprintf("components[%d].componentArn", i), use.ComponentArn, component, versionForm, buildForm)
+		a, err := r.usable(fmt.Sprintf("components[%d].componentArn", i), use.ComponentArn, component, versionForm, buildForm)
+		if err == nil {
+			err = s.stillGranted(tx, r, a)
+		}
 		if err != nil {
 			return nil, err
 		}

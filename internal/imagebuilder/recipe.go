@@ -66,12 +66,15 @@ func (s *Service) CreateImageRecipe(ctx context.Context, in *api.CreateImageReci
 // GetImageRecipe gives the version that the ARN names, or the latest it selects.
 func (s *Service) GetImageRecipe(ctx context.Context, in *api.GetImageRecipeInput) (*api.GetImageRecipeOutput, error) {
 	r := s.request(ctx, "GetImageRecipe")
-	a, err := r.reachable("imageRecipeArn", in.ImageRecipeArn, imageRecipe, versionForm)
+	a, err := r.usable("imageRecipeArn", in.ImageRecipeArn, imageRecipe, versionForm)
 	if err != nil {
 		return nil, err
 	}
 	out := &api.GetImageRecipeOutput{}
 	err = s.read(ctx, func(tx *store.Tx) error {
+		if err := s.granted(tx, r, a); err != nil {
+			return err
+		}
 		shape, row, err := resolve[api.ImageRecipe](tx, a)
 		out.ImageRecipe, out.LatestVersionReferences = shape, latest(newARN(row.Key, versionForm, row.Version))
 		return err
@@ -100,15 +103,17 @@ func (s *Service) ListImageRecipes(ctx context.Context, in *api.ListImageRecipes
 		return nil, err
 	}
 	out := &api.ListImageRecipesOutput{ImageRecipeSummaryList: []api.ImageRecipeSummary{}}
-	if or(in.Owner, api.OwnershipSelf) != api.OwnershipSelf {
-		return out, nil // Amazon has no recipes, and nobody shares any
+	var page []entry[api.ImageRecipe]
+	switch or(in.Owner, api.OwnershipSelf) { // Amazon has no recipes
+	case api.OwnershipSelf:
+		q := store.Query{Kind: imageRecipe, Account: r.Account, Region: r.Region, Name: filteredName(in.Filters)}
+		page, out.NextToken, err = list(ctx, s, q, at, limit, keep)
+	case api.OwnershipShared:
+		page, out.NextToken, err = listShared(ctx, s, r, imageRecipe, nil, at, limit, keep)
 	}
-	q := store.Query{Kind: imageRecipe, Account: r.Account, Region: r.Region, Name: filteredName(in.Filters)}
-	page, next, err := list(ctx, s, q, at, limit, keep)
 	if err != nil {
 		return nil, err
 	}
-	out.NextToken = next
 	for _, e := range page {
 		x := e.shape
 		out.ImageRecipeSummaryList = append(out.ImageRecipeSummaryList, api.ImageRecipeSummary{

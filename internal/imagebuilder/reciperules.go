@@ -153,7 +153,7 @@ func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.Component
 		if soldBy(text(use.ComponentArn)) {
 			return nil, invalid(path+".componentArn", "The component '%s' is a product of the Marketplace or of a third party, and this server has no subscriptions.", clip(text(use.ComponentArn)))
 		}
-		a, err := r.refers(path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
+		a, err := s.borrows(tx, r, path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +174,7 @@ func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.Component
 		if err := checkParameters(path, c, use.Parameters); err != nil {
 			return nil, err
 		}
-		if a.Account != amazon {
+		if a.Account == r.Account { // whoever shares something may still delete it
 			targets = append(targets, target(a))
 		}
 	}

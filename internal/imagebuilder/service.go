@@ -7,6 +7,7 @@ import (
 	"time"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
@@ -18,10 +19,11 @@ import (
 type Config struct {
 	Store      *store.Store
 	World      *cloud.World
-	Parents    Parents    // nil: there are none
-	Parameters Parameters // nil: there are none
-	Bucket     Bucket     // nil: s3:// addresses cannot be read
-	Quotas     Quotas     // zero members: Amazon's defaults
+	Parents    Parents                           // nil: there are none
+	Parameters Parameters                        // nil: there are none
+	Bucket     Bucket                            // nil: s3:// addresses cannot be read
+	Quotas     Quotas                            // zero members: Amazon's defaults
+	Places     func(account string) access.Place // where accounts are in organisations; nil: nowhere
 	Now        func() time.Time
 	Log        *slog.Logger
 }
@@ -36,6 +38,7 @@ type Service struct {
 	parents    Parents
 	parameters Parameters
 	bucket     Bucket
+	places     func(string) access.Place
 	quotas     Quotas
 	now        func() time.Time
 	log        *slog.Logger
@@ -59,7 +62,7 @@ type Parameters interface {
 // New returns a Service and publishes the managed AMIs in the world. It starts
 // no builds until it was given a queue.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, bucket: cfg.Bucket, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
+	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, bucket: cfg.Bucket, places: cfg.Places, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -11,6 +11,7 @@ import (
 
 	apiib "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	apists "github.com/goldsmith-build/goldsmith/api/sts"
+	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/base"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
@@ -143,7 +144,8 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		return nil, err
 	}
 	service := imagebuilder.New(imagebuilder.Config{
-		Store: s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: buckets, Log: s.log,
+		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
+		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: buckets, Log: s.log,
 		Quotas: quotas(o.Config.Quotas),
 	})
 	kinds := Kinds(o.Config, s.dir)
