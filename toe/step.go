@@ -374,6 +374,7 @@ func (r *resolver) conditionEnv() condition.Env {
 func newHTTPClient(ignoreCertificateErrors bool) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.ResponseHeaderTimeout = time.Minute
+	t.DisableCompression = true // a file is what the server sends, not what it unpacks to
 	if ignoreCertificateErrors {
 		t.TLSClientConfig.InsecureSkipVerify = true //nolint:gosec // the document asks for it
 	}

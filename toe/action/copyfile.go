@@ -101,37 +101,35 @@ func checkTarget(j transfer, overwrite bool) error {
 // copyFile copies content and permission bits. A copy that fails half way is
 // removed unless the file was there before.
 func copyFile(ctx context.Context, from, to string, overwrite bool) (err error) {
-	in, err := os.Open(from)
+	in, info, err := openFile(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", from)
-	}
 	_, statErr := os.Lstat(to)
 	fresh := errors.Is(statErr, fs.ErrNotExist)
 	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	if !overwrite {
 		flags |= os.O_EXCL
 	}
-	out, err := os.OpenFile(to, flags, info.Mode().Perm()&0o700)
+	out, err := createRegular(to, flags, info.Mode().Perm()&0o700)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, &contextReader{ctx, in})
-	err = errors.Join(err, out.Close())
-	if err == nil {
-		err = os.Chmod(to, info.Mode().Perm())
-	}
+	err = fill(ctx, out, in, info)
 	if err != nil && fresh {
 		_ = os.Remove(to)
 	}
 	return err
+}
+
+// fill copies content and permission bits into an open file, and closes it.
+func fill(ctx context.Context, out, in *os.File, info fs.FileInfo) error {
+	_, err := io.Copy(out, &contextReader{ctx, in})
+	if err == nil {
+		err = out.Chmod(info.Mode().Perm())
+	}
+	return errors.Join(err, out.Close())
 }
 
 // contextReader stops reading once the context has ended.

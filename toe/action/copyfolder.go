@@ -91,7 +91,8 @@ func checkFolderTarget(j transfer, overwrite bool) error {
 	return nil
 }
 
-// copyTree copies what lies in a folder into another one.
+// copyTree copies what lies in a folder into another one. Neither is left by
+// way of links, also if somebody puts some there meanwhile.
 func copyTree(ctx context.Context, from, to string) error {
 	info, err := os.Stat(from)
 	if err != nil {
@@ -100,42 +101,101 @@ func copyTree(ctx context.Context, from, to string) error {
 	if err := os.MkdirAll(to, info.Mode().Perm()|0o700); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(from)
+	source, err := os.OpenRoot(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenRoot(to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	c := &treeCopy{ctx: ctx, from: source, to: target}
+	return c.folder(".", info.Mode().Perm())
+}
+
+// treeCopy is the copy of one folder. Names are relative to both.
+type treeCopy struct {
+	ctx      context.Context
+	from, to *os.Root
+}
+
+func (c *treeCopy) folder(name string, mode fs.FileMode) error {
+	f, err := c.from.Open(name)
+	if err != nil {
+		return err
+	}
+	entries, err := f.ReadDir(-1)
+	f.Close()
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
+		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		if err := copyEntry(ctx, filepath.Join(from, e.Name()), filepath.Join(to, e.Name()), e); err != nil {
+		if err := c.entry(filepath.Join(name, e.Name()), e); err != nil {
 			return err
 		}
 	}
-	return os.Chmod(to, info.Mode().Perm())
+	return c.to.Chmod(name, mode)
 }
 
-func copyEntry(ctx context.Context, from, to string, e fs.DirEntry) error {
+func (c *treeCopy) entry(name string, e fs.DirEntry) error {
 	switch {
 	case e.IsDir():
-		return copyTree(ctx, from, to)
-	case e.Type()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(from)
+		info, err := e.Info()
 		if err != nil {
 			return err
 		}
-		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := c.to.Mkdir(name, info.Mode().Perm()|0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		return os.Symlink(target, to)
-	case e.Type().IsRegular():
-		// Through a link at the destination, content would go elsewhere.
-		if info, err := os.Lstat(to); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-			if err := os.Remove(to); err != nil {
-				return err
-			}
+		if there, err := c.to.Stat(name); err != nil {
+			return err
+		} else if !there.IsDir() {
+			return fmt.Errorf("the destination %s exists and is not a folder", filepath.Join(c.to.Name(), name))
 		}
-		return copyFile(ctx, from, to, true)
+		return c.folder(name, info.Mode().Perm())
+	case e.Type()&fs.ModeSymlink != 0:
+		target, err := c.from.Readlink(name)
+		if err != nil {
+			return err
+		}
+		if err := c.to.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return c.to.Symlink(target, name)
+	case e.Type().IsRegular():
+		return c.file(name)
 	}
-	return fmt.Errorf("%s is neither a file, a folder nor a link", from)
+	return fmt.Errorf("%s is neither a file, a folder nor a link", filepath.Join(c.from.Name(), name))
+}
+
+func (c *treeCopy) file(name string) error {
+	in, err := c.from.OpenFile(name, os.O_RDONLY|noWait, 0)
+	in, info, err := regular(in, err, filepath.Join(c.from.Name(), name))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	there, err := c.to.Lstat(name)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	// Through a link at the destination, content would go elsewhere.
+	if err == nil && there.Mode()&fs.ModeSymlink != 0 {
+		if err := c.to.Remove(name); err != nil {
+			return err
+		}
+	}
+	out, err := c.to.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|noWait, info.Mode().Perm()&0o700)
+	out, _, err = regular(out, err, filepath.Join(c.to.Name(), name))
+	if err != nil {
+		return err
+	}
+	err = fill(c.ctx, out, in, info)
+	if err != nil && fresh {
+		_ = c.to.Remove(name)
+	}
+	return err
 }

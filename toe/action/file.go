@@ -88,7 +88,7 @@ func createFile(_ context.Context, h *Host, e Entry) (Output, error) {
 	if attrs.mode != nil {
 		initial = *attrs.mode & 0o700 // never wider than asked for, not even for a moment
 	}
-	f, err := os.OpenFile(path, flags, initial)
+	f, err := createRegular(path, flags, initial)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("the file %s exists, and overwrite is false", path)
 	}
@@ -117,7 +117,7 @@ func appendFile(_ context.Context, h *Host, e Entry) (Output, error) {
 	if err := requireFile(path); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	f, err := createRegular(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +125,7 @@ func appendFile(_ context.Context, h *Host, e Entry) (Output, error) {
 	return nil, writeAndClose(f, enc.encode(e.String("content")))
 }
 
-// requireFile says what is wrong with a path that must be a regular file. It
-// keeps modules from waiting for ever on a pipe or device.
+// requireFile says what is wrong with a path that must be a regular file.
 func requireFile(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -150,10 +149,7 @@ func readFile(_ context.Context, h *Host, e Entry) (Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := requireFile(path); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
+	f, _, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func TestCreateFile(t *testing.T) {
 		"not a directory":                {"path": "empty/x"},
 		`there is no user "nobody-here"`: {"path": "x", "owner": "nobody-here"},
 		`there is no group "none-here"`:  {"path": "x", "group": "none-here"},
-		"no space left on device":        {"path": "/dev/full", "content": "x"},
+		"is not a regular file":          {"path": "/dev/full", "content": "x"},
 		"invalid argument":               {"path": "a\x00b"},
 	} {
 		_, err := do(t, h, "CreateFile", f)

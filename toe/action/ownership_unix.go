@@ -56,8 +56,9 @@ func (o ownership) apply(path string) error {
 	return os.Chown(path, o.uid, o.gid)
 }
 
-// applyToLink changes a link itself, not what it points to.
-func (o ownership) applyToLink(path string) error { return os.Lchown(path, o.uid, o.gid) }
+// applyIn changes what a name in a folder stands for: a link itself, not what it
+// points to.
+func (o ownership) applyIn(root *os.Root, name string) error { return root.Lchown(name, o.uid, o.gid) }
 
 // lookupOwner reads the inputs of the modules that set owners. Without a group,
 // the user's own one is taken; a bare number has none.

@@ -1,6 +1,9 @@
 package action
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 type ownership struct{}
 
@@ -13,7 +16,7 @@ func lookupOwnership(owner, group string) (ownership, error) {
 
 func (ownership) apply(string) error { return nil }
 
-func (ownership) applyToLink(string) error { return nil }
+func (ownership) applyIn(*os.Root, string) error { return nil }
 
 func lookupOwner(e Entry) (ownership, error) {
 	return lookupOwnership(e.String("owner"), e.String("group"))

@@ -1,43 +1,59 @@
 package action
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 )
 
-// setFileEncoding rewrites a UTF-8 file in another encoding.
-func setFileEncoding(_ context.Context, h *Host, e Entry) (Output, error) {
+// setFileEncoding rewrites a UTF-8 file in another encoding, piece by piece.
+func setFileEncoding(ctx context.Context, h *Host, e Entry) (Output, error) {
 	path := h.Path(e.String("path"))
 	enc, err := encodingOf(e.String("encoding"))
 	if err != nil {
 		return nil, err
 	}
-	if err := requireFile(path); err != nil {
-		return nil, err
-	}
-	b, err := os.ReadFile(path)
+	in, info, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
-	text, err := utf8Text.decode(b)
-	if err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
+	defer in.Close()
 	h.logf("SetFileEncoding: %s to %s", path, e.String("encoding"))
-	return nil, replace(path, enc.encode(text), info)
+	return nil, replace(path, info, func(out io.Writer) error { return recode(out, &contextReader{ctx, in}, enc) })
+}
+
+// recode writes UTF-8 text in another encoding, without a byte order mark.
+func recode(out io.Writer, in io.Reader, enc encoding) error {
+	r, w := bufio.NewReaderSize(in, 64<<10), bufio.NewWriterSize(out, 64<<10)
+	for first := true; ; first = false {
+		c, size, err := r.ReadRune()
+		if err == io.EOF {
+			return w.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case c == utf8.RuneError && size == 1:
+			return errors.New("the file is not UTF-8")
+		case first && c == '\ufeff':
+			continue
+		}
+		if _, err := w.Write(enc.encode(string(c))); err != nil {
+			return err
+		}
+	}
 }
 
 // replace puts new content in place of a file's old one, all or nothing, with
 // the same owner and mode. A link stays, and its target is replaced.
-func replace(path string, b []byte, info fs.FileInfo) error {
+func replace(path string, info fs.FileInfo, content func(io.Writer) error) error {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
@@ -47,7 +63,7 @@ func replace(path string, b []byte, info fs.FileInfo) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	if err := writeAndClose(f, b); err != nil {
+	if err := errors.Join(content(f), f.Close()); err != nil {
 		return err
 	}
 	if err := errors.Join(os.Chmod(f.Name(), info.Mode()), keepOwner(info, f.Name())); err != nil {
@@ -77,7 +93,7 @@ func setFolderOwner(ctx context.Context, h *Host, e Entry) (Output, error) {
 		return nil, err
 	}
 	h.logf("SetFolderOwner: %s", path)
-	return nil, eachInFolder(ctx, path, e.Bool("recursive"), func(path string, _ fs.DirEntry) error { return owner.applyToLink(path) })
+	return nil, eachInFolder(ctx, path, e.Bool("recursive"), func(root *os.Root, name string, _ fs.DirEntry) error { return owner.applyIn(root, name) })
 }
 
 func setFilePermissions(_ context.Context, h *Host, e Entry) (Output, error) {
@@ -100,18 +116,19 @@ func setFolderPermissions(ctx context.Context, h *Host, e Entry) (Output, error)
 		return nil, err
 	}
 	h.logf("SetFolderPermissions: %s", path)
-	return nil, eachInFolder(ctx, path, e.Bool("recursive"), func(path string, d fs.DirEntry) error {
+	return nil, eachInFolder(ctx, path, e.Bool("recursive"), func(root *os.Root, name string, d fs.DirEntry) error {
 		if d.Type()&fs.ModeSymlink != 0 {
 			return nil // links have no mode, and their targets lie elsewhere
 		}
-		return os.Chmod(path, mode)
+		return root.Chmod(name, mode)
 	})
 }
 
 // eachInFolder does something to a folder and, if asked to, to all that lies in
 // it, the content first: a mode without x on the folder would shut it off.
-// Links are handed over, not followed.
-func eachInFolder(ctx context.Context, path string, recursive bool, do func(string, fs.DirEntry) error) error {
+// Links are handed over, not followed, and the folder is not left by way of
+// links that somebody puts there meanwhile.
+func eachInFolder(ctx context.Context, path string, recursive bool, do func(*os.Root, string, fs.DirEntry) error) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -119,29 +136,33 @@ func eachInFolder(ctx context.Context, path string, recursive bool, do func(stri
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder", path)
 	}
-	real, err := filepath.EvalSymlinks(path)
+	root, err := os.OpenRoot(path)
 	if err != nil {
 		return err
 	}
-	if recursive {
-		entries, err := os.ReadDir(real)
-		if err != nil {
+	defer root.Close()
+	var visit func(name string, d fs.DirEntry) error
+	visit = func(name string, d fs.DirEntry) error {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for _, e := range entries {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			inner := filepath.Join(real, e.Name())
-			if e.IsDir() {
-				err = eachInFolder(ctx, inner, true, do)
-			} else {
-				err = do(inner, e)
-			}
+		if recursive && d.IsDir() {
+			f, err := root.Open(name)
 			if err != nil {
 				return err
 			}
+			entries, err := f.ReadDir(-1)
+			f.Close()
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if err := visit(filepath.Join(name, e.Name()), e); err != nil {
+					return err
+				}
+			}
 		}
+		return do(root, name, d)
 	}
-	return do(real, fs.FileInfoToDirEntry(info))
+	return visit(".", fs.FileInfoToDirEntry(info))
 }

@@ -1,0 +1,3 @@
+package action
+
+const noWait = 0
