@@ -340,6 +340,6 @@ func TestConformance(t *testing.T) {
 		}
 	}
 	if old, err := os.ReadFile(page); err != nil || !bytes.Equal(old, table) {
-		t.Errorf("docs/conformance.md is not what the tests exercise: run go test ./toe/... -update (%v)", err)
+		t.Errorf("docs/conformance.md is not what the tests exercise: run go test ./toe -run TestConformance -update (%v)", err)
 	}
 }
