@@ -194,14 +194,33 @@ func (e *Engine) Interrupt(imageARN string) {
 	}
 }
 
-// unpark calls the job of an image back that was put aside. If that fails, the
-// job comes back by itself a little later.
+// unpark calls the job of an image back that was put aside. The queue notes a
+// little late that it was, so that one has to look more than once. If that
+// fails, the job comes back by itself.
 func (e *Engine) unpark(imageARN string) {
-	ctx, cancel := context.WithTimeout(context.Background(), parkedFor)
-	defer cancel()
-	if err := e.queue.recall(ctx, imageARN); err != nil {
-		e.Log.Warn("calling a waiting image back", "image", imageARN, "err", err)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing {
+		return
 	}
+	e.swept.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), parkedFor)
+		defer cancel()
+		for range 30 {
+			n, err := e.queue.recall(ctx, imageARN)
+			if err != nil {
+				e.Log.Warn("calling a waiting image back", "image", imageARN, "err", err)
+			}
+			if n > 0 || err != nil {
+				return
+			}
+			select {
+			case <-e.janitor:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
 }
 
 // listen gives a channel that gets something when Interrupt is called for an

@@ -51,11 +51,17 @@ type world struct {
 	// how often it was called, and gives the exit status.
 	execute func(ctx context.Context, kind string, call int, stdout io.Writer) (int, error)
 	calls   int
+	// script stands for /bin/sh: it gets the text of a RunCommand step.
+	script  func(ctx context.Context, kind, text string, stdout, stderr io.Writer) (int, error)
+	refuse  map[string]int // by shape "VCPUxMIB": launches that fail
+	shapes  []string
+	builds  int             // Config.Builds
+	planned map[string]bool // images that a plan was made of
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), alive: map[string]string{}, states: []Status{Pending}}
+	w := &world{t: t, dir: t.TempDir(), alive: map[string]string{}, planned: map[string]bool{}, states: []Status{Pending}}
 	w.open()
 	t.Cleanup(func() { w.store.Close() })
 	w.plan = &Plan{
@@ -74,6 +80,7 @@ func newWorld(t *testing.T) *world {
 		},
 	}
 	w.execute = func(context.Context, string, int, io.Writer) (int, error) { return 0, nil }
+	w.script = func(context.Context, string, string, io.Writer, io.Writer) (int, error) { return 0, nil }
 	return w
 }
 
@@ -90,7 +97,7 @@ func (w *world) start() (e *Engine, stop func()) {
 	w.t.Helper()
 	e, err := New(context.Background(), Config{
 		Store: w.store, Cloud: w.cloud, Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
-		Resolver: w, Recorder: w, Dir: w.dir, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
+		Resolver: w, Recorder: w, Dir: w.dir, Builds: w.builds, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -146,7 +153,10 @@ func (w *world) waitEnd() {
 }
 
 // Plan implements Resolver.
-func (w *world) Plan(context.Context, string) (*Plan, error) {
+func (w *world) Plan(_ context.Context, arn string) (*Plan, error) {
+	w.mu.Lock()
+	w.planned[arn] = true
+	w.mu.Unlock()
 	if w.plan == nil {
 		return nil, fault.New("InvalidRequestException", "the parent is not there")
 	}
@@ -255,6 +265,12 @@ func (k paperKind) Sweep(context.Context, string) error   { return nil }
 func (k paperKind) Launch(_ context.Context, spec instance.Spec) (instance.Instance, error) {
 	k.w.mu.Lock()
 	defer k.w.mu.Unlock()
+	size := fmt.Sprintf("%dx%d", spec.VCPU, spec.MemoryMiB)
+	k.w.shapes = append(k.w.shapes, size)
+	if k.w.refuse[size] > 0 {
+		k.w.refuse[size]--
+		return nil, errors.New("there is no room for it")
+	}
 	k.w.alive[spec.ID] = k.name
 	k.w.launched = append(k.w.launched, k.name)
 	return &paper{w: k.w, kind: k.name, id: spec.ID}, nil
@@ -264,6 +280,7 @@ func (k paperKind) Launch(_ context.Context, spec instance.Spec) (instance.Insta
 type paper struct {
 	w        *world
 	kind, id string
+	files    sync.Map
 }
 
 func (p *paper) ID() string      { return p.id }
@@ -271,8 +288,10 @@ func (p *paper) Scratch() string { return "/scratch" }
 func (p *paper) Toe() string     { return "/scratch/toe" }
 func (p *paper) Enter() []string { return []string{"enter", p.id} }
 func (p *paper) Console() string { return "" }
-func (p *paper) Put(context.Context, string, fs.FileMode, io.Reader) error {
-	return nil
+func (p *paper) Put(_ context.Context, name string, _ fs.FileMode, content io.Reader) error {
+	data, err := io.ReadAll(content)
+	p.files.Store(name, string(data))
+	return err
 }
 func (p *paper) Get(_ context.Context, _ string, to io.Writer) error {
 	_, err := io.WriteString(to, "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n")
@@ -298,6 +317,12 @@ func (p *paper) Exec(ctx context.Context, cmd instance.Command) (int, error) {
 		call, execute := p.w.calls, p.w.execute
 		p.w.mu.Unlock()
 		return execute(ctx, p.kind, call, cmd.Stdout)
+	case strings.HasSuffix(cmd.Argv[len(cmd.Argv)-1], "/_script.sh"):
+		text, _ := p.files.Load(cmd.Argv[len(cmd.Argv)-1])
+		p.w.mu.Lock()
+		script := p.w.script
+		p.w.mu.Unlock()
+		return script(ctx, p.kind, text.(string), cmd.Stdout, cmd.Stderr)
 	case strings.Contains(strings.Join(cmd.Argv, " "), "dpkg-query"):
 		io.WriteString(cmd.Stdout, "ii \tzlib\t1\nrc \tgone\t2\nii \tbash\t5.2\nnonsense\n")
 	}

@@ -38,7 +38,10 @@ func shapeOf(name string) (shape, bool) {
 	}
 	if family[0] == 't' {
 		s, ok := burstable[size]
-		return s, ok && family[1] >= '2' && family[1] <= '4'
+		if !ok || family[1] < '2' || family[1] > '4' {
+			return shape{}, false
+		}
+		return s, true
 	}
 	per, known := memoryPerVCPU[family[0]]
 	if !known || family[1] < '1' || family[1] > '9' {

@@ -29,8 +29,9 @@ type jobs interface {
 	// removeLater adds a removal to a transaction, to be done at a time.
 	removeLater(ctx context.Context, tx *store.Tx, job removal, at time.Time) error
 
-	// recall makes the jobs of an image available that were put aside.
-	recall(ctx context.Context, imageARN string) error
+	// recall makes the jobs of an image available that were put aside, and says
+	// how many these were.
+	recall(ctx context.Context, imageARN string) (int, error)
 
 	// exec runs a statement on the queue's tables in a transaction.
 	exec(ctx context.Context, tx *store.Tx, statement string, args ...any) error
@@ -91,18 +92,18 @@ func (q *queue[T]) removeLater(ctx context.Context, tx *store.Tx, job removal, a
 	return nil
 }
 
-func (q *queue[T]) recall(ctx context.Context, imageARN string) error {
+func (q *queue[T]) recall(ctx context.Context, imageARN string) (int, error) {
 	aside := river.NewJobListParams().Kinds(jobArgs{}.Kind()).States(rivertype.JobStateScheduled).Where("args ->> 'imageArn' = @image", river.NamedArgs{"image": imageARN})
 	found, err := q.JobList(ctx, aside)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, job := range found.Jobs {
 		if _, err := q.JobRetry(ctx, job.ID); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(found.Jobs), nil
 }
 
 func (q *queue[T]) exec(ctx context.Context, tx *store.Tx, statement string, args ...any) error {
