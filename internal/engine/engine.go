@@ -37,6 +37,11 @@ type Config struct {
 	Log      *slog.Logger
 	Observer Observer // nil: nobody watches
 	Now      func() time.Time
+
+	// The queue takes the jobs of other rooms too: Register adds their workers,
+	// Queues says how many jobs of each of their queues are worked on at once.
+	Register func(*river.Workers)
+	Queues   map[string]int
 }
 
 // Observer is told of what metrics count.
@@ -94,13 +99,20 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{engine: e})
 	river.AddWorker(workers, &remover{engine: e})
+	if cfg.Register != nil {
+		cfg.Register(workers)
+	}
+	queues := map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Builds}}
+	for name, n := range cfg.Queues {
+		queues[name] = river.QueueConfig{MaxWorkers: n}
+	}
 	var err error
 	e.queue, err = openQueue(ctx, cfg.Store, &river.Config{
 		FetchCooldown:     20 * time.Millisecond,
 		FetchPollInterval: 100 * time.Millisecond,
 		JobTimeout:        -1, // steps have their own time limits
 		Logger:            slog.New(levelAtLeast{cfg.Log.Handler(), slog.LevelWarn}),
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Builds}},
+		Queues:            queues,
 		Workers:           workers,
 	})
 	if err != nil {
@@ -172,6 +184,11 @@ func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, imageARN string) err
 		return fmt.Errorf("queueing %s: %w", imageARN, err)
 	}
 	return nil
+}
+
+// Insert adds a job of another room to a transaction.
+func (e *Engine) Insert(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error {
+	return e.queue.add(ctx, tx, job, opts)
 }
 
 // Interrupt implements Queue.

@@ -26,6 +26,9 @@ type jobs interface {
 	// insert adds a job to a transaction.
 	insert(ctx context.Context, tx *store.Tx, job jobArgs) error
 
+	// add adds a job of another room to a transaction.
+	add(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error
+
 	// removeLater adds a removal to a transaction, to be done at a time.
 	removeLater(ctx context.Context, tx *store.Tx, job removal, at time.Time) error
 
@@ -81,6 +84,11 @@ func client[T any](ctx context.Context, s *store.Store, driver riverdriver.Drive
 
 func (q *queue[T]) insert(ctx context.Context, tx *store.Tx, job jobArgs) error {
 	_, err := q.InsertTx(ctx, q.inside(tx), job, &river.InsertOpts{MaxAttempts: 25})
+	return err
+}
+
+func (q *queue[T]) add(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error {
+	_, err := q.InsertTx(ctx, q.inside(tx), job, opts)
 	return err
 }
 

@@ -36,6 +36,7 @@ func Suite(t *testing.T, open Opener) {
 		"Executions":           executions,
 		"ImageRecords":         imageRecords,
 		"Instances":            instances,
+		"Deliveries":           deliveries,
 		"AMIs":                 amis,
 		"Snapshots":            snapshots,
 		"WriteIsAllOrNothing":  writeIsAllOrNothing,

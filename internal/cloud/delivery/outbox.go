@@ -1,0 +1,227 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/goldsmith-build/goldsmith/internal/store"
+)
+
+// Queue is the queue that the outbox's jobs are in.
+type Queue interface {
+	// Insert adds a job to a transaction.
+	Insert(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error
+}
+
+// QueueName is the queue of deliveries, apart from that of images, so that
+// neither waits for the other.
+const QueueName = "deliveries"
+
+// Writer turns rows into requests. There is one for each sort of receiver.
+type Writer interface {
+	// Write makes the request of a row, and gives the policy of its receiver.
+	// ErrGone says that the receiver is no longer there: the row is dropped.
+	Write(ctx context.Context, d store.Delivery) (*http.Request, Policy, error)
+}
+
+// ErrGone says that a receiver is no longer there.
+var ErrGone = errors.New("the receiver is gone")
+
+// Config is what an Outbox works with.
+type Config struct {
+	Store  *store.Store
+	Client *http.Client // see NewClient
+	Log    *slog.Logger
+	Now    func() time.Time // nil: time.Now
+}
+
+// Outbox has the messages that wait to be delivered. It is safe for concurrent
+// use.
+type Outbox struct {
+	Config
+	queue   Queue
+	writers map[string]Writer
+	stop    context.CancelFunc
+	stopped context.Context
+
+	mu   sync.Mutex
+	busy map[string]bool // targets that a job of this process works on
+}
+
+const (
+	batch     = 64               // rows that a job takes at once
+	atOnce    = 8                // requests to one receiver at once, each of a lane of its own
+	maxSnooze = 20 * time.Second // a new row waits no longer than this for a job that waits to try an old one again
+	maxAnswer = 64 << 10         // bytes of an answer that are read
+)
+
+// New returns an Outbox without a queue and without writers: see Attach and
+// Handle.
+func New(c Config) *Outbox {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	o := &Outbox{Config: c, writers: map[string]Writer{}, busy: map[string]bool{}}
+	o.stopped, o.stop = context.WithCancel(context.Background())
+	return o
+}
+
+// Handle makes w the writer of targets that begin with a scheme and a colon.
+// Call it before the first row is added.
+func (o *Outbox) Handle(scheme string, w Writer) { o.writers[scheme] = w }
+
+// Attach gives the outbox its queue. Call it before the first row is added.
+func (o *Outbox) Attach(q Queue) { o.queue = q }
+
+// Stop ends what is under way; what was not recorded as delivered is delivered
+// again when the server starts the next time.
+func (o *Outbox) Stop() { o.stop() }
+
+// Add adds a message to a transaction. The target is "SCHEME:…" of a writer;
+// those with the same lane reach it in the order in which they were added, those
+// without one whenever they can.
+func (o *Outbox) Add(ctx context.Context, tx *store.Tx, target, lane string, body []byte) error {
+	now := o.Now()
+	first, err := tx.AddDelivery(store.Delivery{Target: target, Lane: lane, Due: now, Created: now, Body: body})
+	if err != nil || !first {
+		return err // there is a job for those that wait already
+	}
+	if err := o.queue.Insert(ctx, tx, Job{Target: target}, &river.InsertOpts{Queue: QueueName, MaxAttempts: 1000}); err != nil {
+		return fmt.Errorf("queueing the deliveries to %s: %w", target, err)
+	}
+	return nil
+}
+
+// Job is the job of a target: as long as there are rows, there is one.
+type Job struct {
+	Target string `json:"target"`
+}
+
+// Kind names the job in the queue's table.
+func (Job) Kind() string { return "delivery" }
+
+// Register adds the worker of the outbox's jobs.
+func (o *Outbox) Register(all *river.Workers) { river.AddWorker(all, &worker{outbox: o}) }
+
+type worker struct {
+	river.WorkerDefaults[Job]
+	outbox *Outbox
+}
+
+// Timeout lifts the queue's limit: every request has its own.
+func (w *worker) Timeout(*river.Job[Job]) time.Duration { return -1 }
+
+// NextRetry is for failures of the database: soon.
+func (w *worker) NextRetry(*river.Job[Job]) time.Time { return time.Now().Add(5 * time.Second) }
+
+// Work delivers to the target; the job stays as long as rows wait.
+func (w *worker) Work(ctx context.Context, job *river.Job[Job]) error {
+	wait, more, err := w.outbox.Run(ctx, job.Args.Target)
+	if err == nil && more {
+		err = river.JobSnooze(wait)
+	}
+	return err
+}
+
+// Run delivers what is due to a target until nothing is left or all that is left
+// has to wait: then more is true, and it is to be called again.
+func (o *Outbox) Run(ctx context.Context, target string) (wait time.Duration, more bool, err error) {
+	if !o.take(target) {
+		return time.Second, true, nil // after a crash there may be two jobs
+	}
+	defer o.give(target)
+	for {
+		if o.stopped.Err() != nil {
+			return 0, true, nil
+		}
+		due, err := o.due(ctx, target)
+		if err != nil {
+			return 0, true, err
+		}
+		if len(due) == 0 {
+			return o.wait(ctx, target)
+		}
+		left, err := o.deliver(ctx, target, due)
+		if err != nil || !left {
+			return 0, false, err
+		}
+	}
+}
+
+func (o *Outbox) take(target string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.busy[target] {
+		return false
+	}
+	o.busy[target] = true
+	return true
+}
+
+func (o *Outbox) give(target string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.busy, target)
+}
+
+func (o *Outbox) due(ctx context.Context, target string) (due []store.Delivery, err error) {
+	err = o.Store.Read(ctx, func(tx *store.Tx) error {
+		due, err = tx.DueDeliveries(target, o.Now(), batch)
+		return err
+	})
+	return due, err
+}
+
+// wait says when the next row is due; there may be none.
+func (o *Outbox) wait(ctx context.Context, target string) (wait time.Duration, more bool, err error) {
+	err = o.Store.Read(ctx, func(tx *store.Tx) error {
+		next, ok, err := tx.SoonestDelivery(target)
+		wait, more = min(max(next.Sub(o.Now()), 0), maxSnooze), ok
+		return err
+	})
+	return wait, more, err
+}
+
+// deliver tries rows, some at once, and records what came of all of them in one
+// transaction; left says whether more are there. The job that sees none left is
+// done: who adds the next row makes the next job.
+func (o *Outbox) deliver(ctx context.Context, target string, due []store.Delivery) (left bool, err error) {
+	results := make([]result, len(due))
+	slots := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for i, d := range due {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			results[i] = o.try(ctx, d)
+		})
+	}
+	all.Wait()
+	err = o.Store.Write(ctx, func(tx *store.Tx) error {
+		for _, r := range results {
+			if err := r.record(tx); err != nil {
+				return err
+			}
+		}
+		left, err = tx.Delivering(target)
+		return err
+	})
+	return left, err
+}
+
+// scheme is the part of a target that says whose it is.
+func scheme(target string) string {
+	s, _, _ := strings.Cut(target, ":")
+	return s
+}
