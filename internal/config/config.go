@@ -31,6 +31,10 @@ type Config struct {
 
 	Organizations []Organization `yaml:"organizations"`
 
+	Events        []Webhook     `yaml:"events"`        // what is told of events of images
+	Notifications Notifications `yaml:"notifications"` // where messages may go
+	PublicURL     string        `yaml:"publicUrl"`     // where others reach the server, in links of messages; "": what it listens on
+
 	// Warnings are what is not wrong and still not well, for whoever starts the
 	// server.
 	Warnings []string `yaml:"-"`
@@ -93,6 +97,9 @@ func (c *Config) check(dir string) error {
 	}
 	if c.Builds < 1 || c.Builds > 100 {
 		return fmt.Errorf("builds: must be 1 to 100, not %d", c.Builds)
+	}
+	if err := c.checkMessages(); err != nil {
+		return err
 	}
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		return errors.New("database: must be postgres://USER@HOST:PORT/NAME, or be left out for a SQLite file in the data folder")

@@ -1,15 +1,22 @@
 package server
 
 import (
+	"strings"
+
 	apiec2 "github.com/goldsmith-build/goldsmith/api/ec2"
+	apisns "github.com/goldsmith-build/goldsmith/api/sns"
 	apissm "github.com/goldsmith-build/goldsmith/api/ssm"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/topic"
+	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 )
 
 // openCloud puts together what accounts and regions have beside AMIs.
-func (s *Server) openCloud(world *cloud.World) error {
+func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
 	key, err := s.dir.Secret("parameters", parameter.KeySize)
 	if err != nil {
 		return err
@@ -19,10 +26,35 @@ func (s *Server) openCloud(world *cloud.World) error {
 		return err
 	}
 	s.params = parameter.New(s.store, world, seal, nil)
+	signs, err := s.dir.KeyFile("sns.pem", topic.NewKey)
+	if err != nil {
+		return err
+	}
+	signer, err := topic.NewSigner(signs)
+	if err != nil {
+		return err
+	}
+	s.outbox = delivery.New(delivery.Config{Store: s.store, Client: delivery.NewClient(cfg.Notifications.Allowed()), Log: s.log})
+	s.topics = topic.New(topic.Config{Store: s.store, Outbox: s.outbox, Signer: signer})
+	s.topics.ServeAt(func() string {
+		if cfg.PublicURL != "" {
+			return strings.TrimSuffix(cfg.PublicURL, "/")
+		}
+		return s.URL
+	})
+	var hooks []event.Webhook
+	for _, e := range cfg.Events {
+		hooks = append(hooks, event.Webhook{URL: e.URL, Secret: e.Secret})
+	}
+	s.events = event.New(s.outbox, hooks, nil)
 	return nil
 }
 
+// deliveries is how many receivers are sent to at once: one that hangs takes one
+// of these for 15 seconds at a time.
+const deliveries = 64
+
 // faces are the services of the cloud that clients look at outputs through.
 func (s *Server) faces(world *cloud.World) []*shape.Service {
-	return []*shape.Service{apiec2.Serve(world.EC2()), apissm.Serve(s.params.SSM())}
+	return []*shape.Service{apiec2.Serve(world.EC2()), apisns.Serve(s.topics.SNS()), apissm.Serve(s.params.SSM())}
 }

@@ -32,7 +32,9 @@ func (s *Server) routes(api http.Handler) http.Handler {
 				return
 			}
 		}
-		api.ServeHTTP(w, r)
+		if !s.topics.Link(w, r) {
+			api.ServeHTTP(w, r)
+		}
 	})
 }
 
@@ -67,13 +69,26 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // listen opens the port and starts to serve on it.
 func (s *Server) listen(addr string, handler http.Handler) error {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
+	ln, err := s.bind(addr)
+	if err == nil {
+		s.serve(ln, handler)
 	}
+	return err
+}
+
+// bind opens the port: from then on the server's URL is known.
+func (s *Server) bind(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err == nil {
+		s.URL = "http://" + ln.Addr().String()
+	}
+	return ln, err
+}
+
+// serve starts to answer on the port.
+func (s *Server) serve(ln net.Listener, handler http.Handler) {
 	s.http = wire.NewServer(handler)
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
-	s.URL = "http://" + ln.Addr().String()
 	s.served = make(chan error, 1)
 	go func() {
 		err := s.http.Serve(ln)
@@ -82,5 +97,4 @@ func (s *Server) listen(addr string, handler http.Handler) error {
 		}
 		s.served <- err
 	}()
-	return nil
 }

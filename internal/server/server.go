@@ -14,7 +14,10 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/base"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/topic"
 	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
@@ -47,6 +50,9 @@ type Server struct {
 	store    *store.Store
 	disks    *Disks
 	params   *parameter.Store
+	outbox   *delivery.Outbox
+	topics   *topic.Topics
+	events   *event.Bus
 	engine   *engine.Engine
 	metrics  *metrics
 	http     *http.Server
@@ -85,7 +91,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	world := cloud.New(s.store, nil)
-	if err := s.openCloud(world); err != nil {
+	if err := s.openCloud(o.Config, world); err != nil {
 		return nil, err
 	}
 	service, err := s.assemble(ctx, o, world)
@@ -109,12 +115,14 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	ln, err := s.bind(o.Config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", o.Config.Listen, err)
+	}
 	if err := s.engine.Start(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, ln.Close())
 	}
-	if err := s.listen(o.Config.Listen, s.routes(api)); err != nil {
-		return nil, errors.Join(fmt.Errorf("listening on %s: %w", o.Config.Listen, err), s.engine.Stop(ctx))
-	}
+	s.serve(ln, s.routes(api))
 	if err := s.dir.WriteConfig(s.URL, o.Config.Region); err != nil {
 		return nil, errors.Join(err, s.http.Close(), s.engine.Stop(ctx))
 	}
@@ -153,11 +161,13 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		Store: s.store, Cloud: world, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Toe: o.Toe, Builds: o.Config.Builds,
 		Buckets: buckets, Log: s.log, Observer: s.metrics,
+		Register: s.outbox.Register, Queues: map[string]int{delivery.QueueName: deliveries},
 	})
 	if err != nil {
 		return nil, err
 	}
 	service.Attach(s.engine)
+	s.outbox.Attach(s.engine)
 	return service, nil
 }
 
@@ -193,6 +203,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	stop, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	s.schedule()
+	s.outbox.Stop()
 	err = errors.Join(err, s.hangUp(stop), s.engine.Stop(stop))
 	s.release()
 	return err
