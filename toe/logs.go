@@ -22,6 +22,8 @@ type logFolder struct {
 
 	secrets secrets // that must not be written
 
+	ship *shipper // nil for nowhere
+
 	mu      sync.Mutex
 	console *os.File
 	buffer  []byte
@@ -94,6 +96,24 @@ func (l *logFolder) remember(name string, err error) {
 	}
 }
 
+// detach ends the sending of lines and gives what sent them, or nil.
+func (l *logFolder) detach() *shipper {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ship := l.ship
+	l.ship = nil
+	return ship
+}
+
+// fail remembers a failure that is none of a file's.
+func (l *logFolder) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = err
+	}
+}
+
 // failure gives the first failure to write a log, or nil.
 func (l *logFolder) failure() error {
 	l.mu.Lock()
@@ -114,7 +134,8 @@ func (l *logFolder) lines(prefix string, text []byte) {
 	defer l.mu.Unlock()
 	b := l.buffer[:0]
 	var head [64]byte
-	h := l.now().AppendFormat(head[:0], "2006-01-02 15:04:05.000 Info ")
+	now := l.now()
+	h := now.AppendFormat(head[:0], "2006-01-02 15:04:05.000 Info ")
 	for start := 0; start <= len(text); {
 		end := start
 		for end < len(text) && text[end] != '\n' {
@@ -127,6 +148,9 @@ func (l *logFolder) lines(prefix string, text []byte) {
 		b = append(b, prefix...)
 		b = append(b, text[start:end]...)
 		b = append(b, '\n')
+		if l.ship != nil {
+			l.ship.add(now, prefix+string(text[start:end]))
+		}
 		start = end + 1
 	}
 	l.buffer = b

@@ -98,6 +98,11 @@ type Options struct {
 	LogBucket, LogPrefix, LogBucketOwner string
 	DocumentBucketOwner                  string
 
+	// LogSink receives console.log as it is written; nil for none. A failure to
+	// send it fails the run, unless IgnoreLogSink says otherwise.
+	LogSink       LogSink
+	IgnoreLogSink bool
+
 	// Events receives everything that happens, in order and from one
 	// goroutine at a time. It should not block for long: the run waits.
 	Events func(Event)

@@ -207,6 +207,10 @@ func (x *executor) open(ctx context.Context) error {
 		journal.close()
 		return err
 	}
+	if err := x.openSink(ctx); err != nil {
+		x.close()
+		return err
+	}
 	if err := x.begin(header); err != nil {
 		x.close()
 		return err
@@ -297,6 +301,7 @@ func (x *executor) finish(ctx context.Context, outcome outcome) *Result {
 	x.logs.writeJSON("detailedoutput.json", x.detail)
 	x.logs.writeJSON(chainFile, x.chain.published())
 	x.closingLines(s.Status)
+	x.closeSink()
 	if err := x.logs.failure(); err != nil && s.Status == StatusSuccess {
 		s.Status, s.FailureMessage = StatusFailed, err.Error()
 		x.failure = &Failure{ErrorMessage: err.Error()}
@@ -348,6 +353,7 @@ func (x *executor) close() {
 			x.o.Log.Warn("the temporary folder was not removed", "error", err)
 		}
 	}
+	x.closeSink()
 	x.logs.close()
 	x.journal.close()
 }

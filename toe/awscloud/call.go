@@ -42,7 +42,7 @@ const callTries = 3
 
 var callPause = 200 * time.Millisecond
 
-// do makes the call and reads the answer into out.
+// do makes the call and reads the answer into out, unless that is nil.
 func (c call) do(ctx context.Context, cfg aws.Config, out any) error {
 	if c.region == "" {
 		c.region = cfg.Region
@@ -79,7 +79,11 @@ func (c call) once(ctx context.Context, cfg aws.Config, out any) (again bool, er
 		return true, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500, answerError(resp, b)
+		err := answerError(resp, b)
+		return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 || isCode(err, "ThrottlingException"), err
+	}
+	if out == nil {
+		return false, nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
 		return false, fmt.Errorf("the answer is not the expected JSON: %w", err)

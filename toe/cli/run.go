@@ -193,19 +193,26 @@ func (f *runFlags) options(cmd *cobra.Command) (toe.Options, error) {
 	o.RebootMode = toe.RebootMode(f.rebootMode)
 	o.BlockedActions = splitList(f.blocked)
 	o.ResumeCommand = resumeCommand()
-	o.Cloud = awscloud.New()
+	cloud := awscloud.New()
+	o.Cloud = cloud
+	if f.remote.cwGroup != "" {
+		o.LogSink, o.IgnoreLogSink = cloud.LogStream(f.remote.cwGroup, f.remote.cwStream, f.remote.cwRegion), f.remote.cwIgnoreFailures
+	}
 	o.LogBucket, o.LogPrefix, o.LogBucketOwner = f.remote.logBucket, f.remote.logPrefix, f.remote.logBucketOwner
 	o.DocumentBucketOwner = f.remote.documentBucketOwner
 	return o, nil
 }
 
-// check refuses what this build cannot do, rather than to pass over it.
+// check finds flags that mean nothing without others.
 func (r *remoteFlags) check() error {
 	if r.logBucket == "" && (r.logPrefix != "" || r.logBucketOwner != "") {
 		return fmt.Errorf("--log-s3-key-prefix and --log-s3-bucket-owner need --log-s3-bucket-name")
 	}
-	if !r.cwIgnoreFailures && (r.cwGroup != "" || r.cwStream != "" || r.cwRegion != "") {
-		return fmt.Errorf("this build of toe cannot send logs to CloudWatch; use --log-directory, or add --cw-ignore-failures")
+	if (r.cwGroup == "") != (r.cwStream == "") {
+		return fmt.Errorf("--cw-log-group and --cw-log-stream need each other")
+	}
+	if r.cwGroup == "" && r.cwRegion != "" {
+		return fmt.Errorf("--cw-log-region needs --cw-log-group")
 	}
 	return nil
 }
