@@ -146,6 +146,12 @@ func environment(t *testing.T, url string) []string {
 // script runs one of the Python files here against the server at url.
 func script(t *testing.T, interpreter, url string, args ...string) string {
 	t.Helper()
+	return scriptAs(t, wiretest.Key.AccessKeyID, string(wiretest.Key.SecretAccessKey), interpreter, url, args...)
+}
+
+// scriptAs is script with another access key.
+func scriptAs(t *testing.T, key, secret, interpreter, url string, args ...string) string {
+	t.Helper()
 	// Reading them tells go test what its cached result depends on.
 	for _, f := range []string{"roundtrip.py", "constraints.py", "sample.py"} {
 		if _, err := os.ReadFile(f); err != nil {
@@ -153,7 +159,7 @@ func script(t *testing.T, interpreter, url string, args ...string) string {
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), interpreter, args...)
-	cmd.Env = environment(t, url)
+	cmd.Env = append(environment(t, url), "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", args[0], err, out)

@@ -1,11 +1,14 @@
 """Sends random inputs through botocore to an echoing server and random outputs back.
 
-usage: roundtrip.py SERVER CONTROL ROUNDS
+usage: roundtrip.py SERVER CONTROL ROUNDS OPERATIONS
 
-Every operation that the server has is called ROUNDS times. What the server
-decoded must be what was sent, what the client parsed must be what the server
-was told to answer: absent, empty, zero and false are all different.
+Every operation that the server has (OPERATIONS is a JSON object of services and
+their operations) is called once with every member, then ROUNDS times with some.
+What the server decoded must be what was sent, what the client parsed must be
+what the server was told to answer: absent, empty, zero and false are all
+different. Every error of the models must reach the client with its class.
 """
+import base64
 import datetime
 import json
 import random
@@ -16,11 +19,6 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
-SERVICES = {
-    "imagebuilder": None,
-    "ec2": ["DescribeImages", "DescribeRegions", "DescribeSnapshots"],
-    "sts": ["GetCallerIdentity"],
-}
 STRINGS = ["", " ", "0", "null", "true", "a b", " edge ", "é", "日本語", "\U0001f600", '"', "\\", "<&>'", "a\nb\tc\rd",
            "\u2028", "%2F/..;?#&=+", "x" * 300, "{}", "[]", "ÿ\u0100", "1.0.0", "arn:aws:imagebuilder:us-east-1:1:image/a/x.x.x"]
 UTC = datetime.timezone.utc
@@ -32,8 +30,22 @@ def text(rng):
     return "".join(rng.choice(STRINGS) for _ in range(rng.randrange(1, 4)))
 
 
+def full(rng, shape, inside=()):
+    """A value of a shape with every member, at every depth."""
+    kind = shape.type_name
+    if kind == "structure":
+        return {n: full(rng, m, inside + (shape.name,)) for n, m in shape.members.items() if m.name not in inside}
+    if kind == "list":
+        return [full(rng, shape.member, inside)]
+    if kind == "map":
+        return {"key": full(rng, shape.value, inside)}
+    if kind == "string" and not shape.enum:
+        return rng.choice([s for s in STRINGS if s.strip()]) + "."
+    return value(rng, shape, 0)
+
+
 def value(rng, shape, depth, located=False):
-    """A random value of a shape, in the form that JSON has it (times are epoch seconds)."""
+    """A random value of a shape, in the form that JSON has it (times are epoch seconds, blobs are base64)."""
     kind = shape.type_name
     if kind == "structure":
         chance = 0.7 if depth < 3 else 0.35
@@ -42,7 +54,9 @@ def value(rng, shape, depth, located=False):
     if kind == "list":
         return [value(rng, shape.member, depth + 1) for _ in range(rng.choice([0, 1, 1, 2, 3]))]
     if kind == "map":
-        return {text(rng): value(rng, shape.value, depth + 1) for _ in range(rng.choice([0, 1, 2, 3]))}
+        made = {text(rng): value(rng, shape.value, depth + 1) for _ in range(rng.choice([0, 1, 2, 3]))}
+        # A form cannot say an entry without a value.
+        return {k: v for k, v in made.items() if v != {}}
     if kind == "string":
         if shape.enum and rng.random() < 0.8:
             return rng.choice(shape.enum)
@@ -58,6 +72,8 @@ def value(rng, shape, depth, located=False):
         return rng.choice([0.0, 1.5, -2.25, 1e-7, 1e21, rng.random()])
     if kind == "timestamp":
         return rng.choice([0, 1, 1767225600, rng.randrange(2**32)])
+    if kind == "blob":
+        return base64.b64encode(rng.randbytes(rng.choice([1, 2, 3, 100]))).decode()
     raise SystemExit("no values for " + kind)
 
 
@@ -71,6 +87,8 @@ def to_python(shape, v):
         return {k: to_python(shape.value, x) for k, x in v.items()}
     if shape.type_name == "timestamp":
         return datetime.datetime.fromtimestamp(v, UTC)
+    if shape.type_name == "blob":
+        return base64.b64decode(v)
     return v
 
 
@@ -79,9 +97,10 @@ def sent(protocol, shape, v, top=True):
     if shape.type_name == "structure":
         out = {}
         for n, x in v.items():
-            member = shape.members[n]
+            member, whole = shape.members[n], x
             x = sent(protocol, member, x, False)
-            nothing = x == [] and (protocol == "ec2" or member.serialization.get("location") == "querystring")
+            nothing = protocol == "query" and x == [] != whole
+            nothing = nothing or x == [] and (protocol == "ec2" or member.serialization.get("location") == "querystring")
             nothing = nothing or protocol in ("ec2", "query") and x == {}
             if not nothing:
                 out[n] = x
@@ -101,6 +120,9 @@ def control(url, body=None):
         return r.read()
 
 
+FULL = "every member"
+
+
 def difference(name, seed, what, want, got):
     if want != got:
         raise SystemExit(f"{name} (seed {seed}): {what} differ\n want {want!r}\n got  {got!r}")
@@ -111,8 +133,9 @@ def one(client, model, protocol, ctl, name, seed):
     rng = random.Random(f"{name}/{seed}")
     op = model.operation_model(name)
     call = getattr(client, botocore.xform_name(name))
-    params = value(rng, op.input_shape, 0) if op.input_shape else {}
-    output = value(rng, op.output_shape, 0) if op.output_shape else {}
+    make = full if seed == FULL else lambda rng, shape: value(rng, shape, 0)
+    params = make(rng, op.input_shape) if op.input_shape else {}
+    output = make(rng, op.output_shape) if op.output_shape else {}
     control(ctl, {"output": output})
     response = call(**(to_python(op.input_shape, params) if params else {}))
     got = json.loads(control(ctl))
@@ -129,7 +152,9 @@ def one(client, model, protocol, ctl, name, seed):
     difference(name, seed, "request ids", meta["HTTPHeaders"]["x-amzn-requestid"], meta["RequestId"])
     difference(name, seed, "outputs", to_python(op.output_shape, output) if output else {}, response)
 
-    code, message = rng.choice([("ResourceNotFoundException", 404), ("MadeUpException", 400)]), text(rng)
+    modelled = {e.error_code: e.metadata.get("error", {}).get("httpStatusCode", 400) for e in model.error_shapes}
+    missing = ("ResourceNotFoundException", modelled.get("ResourceNotFoundException", 404))
+    code, message = rng.choice([missing, ("MadeUpException", 400)]), text(rng)
     control(ctl, {"fault": {"Code": code[0], "Message": message}})
     try:
         call(**(to_python(op.input_shape, params) if params else {}))
@@ -141,18 +166,39 @@ def one(client, model, protocol, ctl, name, seed):
         raise SystemExit(f"{name}: an error did not reach the client")
 
 
-def main(server, ctl, rounds):
+def errors(client, model, ctl, name):
+    """Every error that the model declares, as a program sees it."""
+    op, count = model.operation_model(name), 0
+    params = to_python(op.input_shape, full(random.Random(name), op.input_shape)) if op.input_shape else {}
+    for shape in model.error_shapes:
+        status = shape.metadata.get("error", {}).get("httpStatusCode")
+        control(ctl, {"fault": {"Code": shape.error_code, "Message": "because"}})
+        try:
+            getattr(client, botocore.xform_name(name))(**params)
+        except getattr(client.exceptions, shape.name) as e:
+            difference(name, shape.name, "error codes", shape.error_code, e.response["Error"]["Code"])
+            difference(name, shape.name, "statuses", status or 400, e.response["ResponseMetadata"]["HTTPStatusCode"])
+            count += 1
+        else:
+            raise SystemExit(f"{name}: {shape.name} did not reach the client")
+    return count
+
+
+def main(server, ctl, rounds, operations):
     session = botocore.session.get_session()
     config = botocore.config.Config(parameter_validation=False, retries={"max_attempts": 0}, inject_host_prefix=False)
-    count = 0
-    for service, names in SERVICES.items():
+    count = classes = 0
+    for service, names in operations.items():
         client = session.create_client(service, endpoint_url=server, region_name="us-east-1", config=config)
         model = client.meta.service_model
-        for name in names or model.operation_names:
-            for seed in range(rounds):
+        if service == "imagebuilder" and set(names) != set(model.operation_names):
+            raise SystemExit(f"the server and the model differ in {set(names) ^ set(model.operation_names)}")
+        for name in names:
+            for seed in [FULL, *range(rounds)]:
                 one(client, model, model.metadata["protocol"], ctl, name, seed)
                 count += 1
-    print(f"{count} round trips")
+        classes += errors(client, model, ctl, names[0])
+    print(f"{count} round trips, {classes} classes of errors")
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4]))
