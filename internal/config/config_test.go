@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,9 @@ func TestExposedSecretsAreToldOf(t *testing.T) {
 		{account("keys: [" + key + "]"), 0o600, false},
 		{account("users: [{name: ci, keys: [" + key + "]}]"), 0o640, true},
 		{account("name: x"), 0o644, false},
+		{"database: postgres://goldsmith:secret@db/goldsmith", 0o644, true},
+		{"database: postgres://goldsmith@db/goldsmith", 0o644, false},
+		{"s3: {region: us-east-1, accessKeyId: AKIA, secretAccessKey: secret}", 0o644, true},
 	} {
 		file := filepath.Join(t.TempDir(), "config.yaml")
 		if err := os.WriteFile(file, []byte(c.text), c.mode); err != nil {
@@ -197,4 +201,47 @@ func TestDirectory(t *testing.T) {
 	if _, ok := d.Managed("arn:aws:iam::111122223333:policy/own"); !ok {
 		t.Error("the managed policy is not there")
 	}
+}
+
+// The manual's example is the whole of what there is to say, and true.
+func TestTheManualHasEveryMember(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(manual), "```yaml\n")
+	text, _, ok2 := strings.Cut(rest, "```")
+	if !ok || !ok2 {
+		t.Fatal("there is no example")
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Read(file); err != nil {
+		t.Errorf("the example: %v", err)
+	}
+	var walk func(reflect.Type)
+	seen := map[reflect.Type]bool{}
+	walk = func(typ reflect.Type) {
+		if typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct || seen[typ] {
+			return
+		}
+		seen[typ] = true
+		for i := range typ.NumField() {
+			name := typ.Field(i).Tag.Get("yaml")
+			if name == "" || name == "-" {
+				continue
+			}
+			if !strings.Contains(text, name+":") && !strings.Contains(string(manual), "`"+name+"`") {
+				t.Errorf("the manual does not speak of %s.%s", typ.Name(), name)
+			}
+			walk(typ.Field(i).Type)
+		}
+	}
+	walk(reflect.TypeFor[config.Config]())
 }

@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/access"
@@ -169,6 +171,9 @@ func (a *Account) attached(inline []Policy, arns []string, managed map[string]*a
 
 // hasSecrets reports whether the file is worth stealing.
 func (c *Config) hasSecrets() bool {
+	if u, err := url.Parse(c.Database); c.S3.SecretAccessKey != "" || err == nil && u.User != nil && strings.Contains(u.User.String(), ":") {
+		return true
+	}
 	if c.S3.SecretAccessKey != "" {
 		return true
 	}

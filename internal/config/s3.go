@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/identity"
 )
 
 // S3 is the service that buckets are in. Without it a bucket is a folder of the
 // data folder.
 type S3 struct {
-	Endpoint        string `yaml:"endpoint"` // http(s)://HOST[:PORT]; "" with a region: Amazon's
-	Region          string `yaml:"region"`   // default us-east-1
-	AccessKeyID     string `yaml:"accessKeyId"`
-	SecretAccessKey string `yaml:"secretAccessKey"` // neither: as every AWS client finds its credentials
+	Endpoint        string          `yaml:"endpoint"` // http(s)://HOST[:PORT]; "" with a region: Amazon's
+	Region          string          `yaml:"region"`   // default us-east-1
+	AccessKeyID     string          `yaml:"accessKeyId"`
+	SecretAccessKey identity.Secret `yaml:"secretAccessKey"` // neither: as every AWS client finds its credentials
 }
 
 // Used reports whether buckets are in a service.

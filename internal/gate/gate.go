@@ -74,18 +74,21 @@ func (g *Gate) Authorize(ctx context.Context, s *shape.Service, op *shape.Operat
 			return fmt.Errorf("looking up whether %s is allowed: %w", n.action, err)
 		}
 		if denial != "" {
-			return refuse(s.Protocol, denial)
+			return refuse(s, denial)
 		}
 	}
 	return nil
 }
 
-// refuse gives a refusal the code of its protocol.
-func refuse(p shape.Protocol, denial string) error {
-	switch p {
-	case shape.EC2:
+// refuse gives a refusal the code of its service.
+func refuse(s *shape.Service, denial string) error {
+	const sns = "AuthorizationError" // the only service that has this one
+	switch _, ok := s.Errors[sns]; {
+	case ok:
+		return fault.New(sns, "%s", denial)
+	case s.Protocol == shape.EC2:
 		return fault.New("UnauthorizedOperation", "You are not authorized to perform this operation. %s", denial)
-	case shape.Query:
+	case s.Protocol == shape.Query:
 		return fault.New("AccessDenied", "%s", denial)
 	}
 	return fault.New("AccessDeniedException", "%s", denial)

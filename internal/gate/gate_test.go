@@ -284,7 +284,7 @@ func TestCodesAndWords(t *testing.T) {
 	t.Parallel()
 	g := gate.New(nil, func() time.Time { return time.Unix(0, 0) })
 	got := map[string]string{}
-	for service, operation := range map[string]string{"ec2": "DescribeImages", "imagebuilder": "ListComponents"} {
+	for service, operation := range map[string]string{"ec2": "DescribeImages", "imagebuilder": "ListComponents", "sns": "ListTopics"} {
 		err := authorize(g, caller(t), service, operation, nil)
 		var f *fault.Error
 		if !errors.As(err, &f) {
@@ -295,6 +295,7 @@ func TestCodesAndWords(t *testing.T) {
 	const who = "User: arn:aws:iam::111111111111:user/ci is not authorized to perform: "
 	want := map[string]string{
 		"UnauthorizedOperation": "You are not authorized to perform this operation. " + who + "ec2:DescribeImages because no identity-based policy allows the ec2:DescribeImages action",
+		"AuthorizationError":    who + "sns:ListTopics because no identity-based policy allows the sns:ListTopics action",
 		"AccessDeniedException": who + "imagebuilder:ListComponents because no identity-based policy allows the imagebuilder:ListComponents action",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

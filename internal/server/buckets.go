@@ -38,7 +38,7 @@ func s3Client(ctx context.Context, c config.S3) (*s3.Client, error) {
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(region)}
 	if c.AccessKeyID != "" {
-		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, "")))
+		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(c.AccessKeyID, string(c.SecretAccessKey), "")))
 	}
 	loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
