@@ -16,12 +16,12 @@ func TestManagedComponents(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	var names []string
-	in := &api.ListComponentsInput{Owner: p(api.OwnershipAmazon), MaxResults: p(int32(1))}
+	in := &api.ListComponentsInput{Owner: p(api.OwnershipAmazon)}
 	for {
 		out := must(f.ListComponents(f.ctx, in))(t)
 		for _, c := range out.ComponentVersionList {
 			names = append(names, strings.TrimPrefix(*c.Arn, managed+"component/"))
-			if *c.Owner != "Amazon" || *c.Platform != api.PlatformLinux {
+			if *c.Owner != "Amazon" || strings.Contains(*c.Name, "windows") != (*c.Platform == api.PlatformWindows) && *c.Name != "chocolatey" && *c.Name != "putty" {
 				t.Errorf("%s: %+v", *c.Arn, c)
 			}
 		}
@@ -29,7 +29,11 @@ func TestManagedComponents(t *testing.T) {
 			break
 		}
 	}
-	same(t, "names", names, []string{"hello-world-linux/1.0.0", "reboot-test-linux/1.0.0", "simple-boot-test-linux/1.0.0", "update-linux/1.0.0"})
+	for _, want := range []string{"aws-cli-version-2-linux/1.0.0", "hello-world-linux/1.0.0", "php-8_2-linux/1.0.0", "reboot-test-linux/1.0.0", "stig-build-linux-high/1.0.0", "update-linux/1.0.0", "update-windows/1.0.0"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not among %v", want, names)
+		}
+	}
 	for name, kind := range map[string]api.ComponentType{"update-linux": "BUILD", "hello-world-linux": "BUILD", "simple-boot-test-linux": "TEST", "reboot-test-linux": "TEST"} {
 		for _, version := range []string{"x.x.x", "1.x.x", "1.0.0", "1.0.0/1"} {
 			out := must(f.GetComponent(f.ctx, &api.GetComponentInput{ComponentBuildVersionArn: p(managed + "component/" + name + "/" + version)}))(t)
@@ -47,7 +51,31 @@ func TestManagedComponents(t *testing.T) {
 	_, err := f.DeleteComponent(f.ctx, &api.DeleteComponentInput{ComponentBuildVersionArn: p(managed + "component/update-linux/1.0.0/1")})
 	wantFault(t, err, "AccessDeniedException", "managed by Amazon")
 	filtered := must(f.ListComponents(f.ctx, &api.ListComponentsInput{Owner: p(api.OwnershipAmazon), ByName: p(true), Filters: []api.Filter{{Name: p("type"), Values: []string{"TEST"}}}}))(t)
-	same(t, "tests by name", *filtered.ComponentVersionList[0].Arn, managed+"component/reboot-test-linux/x.x.x")
+	same(t, "tests by name", *filtered.ComponentVersionList[0].Arn, managed+"component/apt-repository-test-linux/x.x.x")
+}
+
+// Recipes may use Amazon's components that this server only knows the names of;
+// builds with them are refused.
+func TestComponentsWithoutADocument(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	for _, name := range []string{"stig-build-linux", "docker-ce-linux", "inspector-test-linux"} {
+		arn := managed + "component/" + name + "/x.x.x"
+		c := f.get(managed + "component/" + name + "/1.0.0/1")
+		if c.Data != nil || *c.State.Status != api.ComponentStatusActive || !strings.Contains(*c.State.Reason, "no document") {
+			t.Errorf("%s: %+v", name, c)
+		}
+		in := f.recipeInput(name, "1.0.0", arn, managed+"component/update-linux/x.x.x")
+		in.Components[0].Parameters = []api.ComponentParameter{{Name: p("Level"), Value: []string{"High"}}}
+		image := f.start(*must(f.CreateImagePipeline(f.ctx, f.pipelineInput(name, *must(f.CreateImageRecipe(f.ctx, in))(t).ImageRecipeArn)))(t).ImagePipelineArn)
+		_, err := f.Plan(f.ctx, image)
+		wantFault(t, err, "ClientException", name+"/1.0.0/1", "no document for it")
+	}
+	in := f.recipeInput("windows", "1.0.0", managed+"component/update-windows/x.x.x")
+	_, err := f.CreateImageRecipe(f.ctx, in)
+	wantFault(t, err, "InvalidParameterValueException", "platform")
+	in.ParentImage = p(managed + "image/windows-server-2022-english-full-base-x86/x.x.x")
+	must(f.CreateImageRecipe(f.ctx, in))(t)
 }
 
 func TestManagedImages(t *testing.T) {

@@ -49,12 +49,20 @@ func readManaged() []managedDocument {
 	return all
 }
 
-// managedComponents gives Amazon's components as they are in a region, by name.
+// managedSince is the date of everything that is part of the program.
+var managedSince = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// managedComponents gives Amazon's components as they are in a region, by name:
+// those with documents, and those that are only known.
 func managedComponents(region string) []entry[api.Component] {
-	all := make([]entry[api.Component], 0, len(managedDocuments))
+	all := make([]entry[api.Component], 0, 128)
 	for _, m := range managedDocuments {
 		all = append(all, m.describe(region))
 	}
+	for name, kind := range knownComponents {
+		all = append(all, describeKnown(name, kind, region))
+	}
+	slices.SortFunc(all, func(a, b entry[api.Component]) int { return strings.Compare(a.row.Name, b.row.Name) })
 	return all
 }
 
@@ -63,7 +71,7 @@ func (m managedDocument) describe(region string) entry[api.Component] {
 	shape := &api.Component{
 		Arn: ptr(a.String()), Name: ptr(m.name), Version: ptr(versionText(managedVersion)), Description: some(m.doc.Description), Type: ptr(documentType(m.doc)), Platform: ptr(api.PlatformLinux),
 		State: &api.ComponentState{Status: ptr(api.ComponentStatusActive)}, Parameters: documentParameters(m.doc), Owner: ptr("Amazon"), Data: ptr(m.text), Encrypted: ptr(true),
-		DateCreated: date(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
+		DateCreated: date(managedSince),
 	}
 	return entry[api.Component]{store.Resource{Key: a.Key, Version: a.version, ARN: a.String()}, shape}
 }
@@ -74,9 +82,14 @@ func managedComponent(a arn) (entry[api.Component], error) {
 	if a.form != buildForm {
 		pattern.Build = store.Any
 	}
-	i := slices.IndexFunc(managedDocuments, func(m managedDocument) bool { return m.name == a.Name })
-	if i < 0 || !managedVersion.Matches(pattern) {
+	if !managedVersion.Matches(pattern) {
 		return entry[api.Component]{}, notFound(a.String())
 	}
-	return managedDocuments[i].describe(a.Region), nil
+	if i := slices.IndexFunc(managedDocuments, func(m managedDocument) bool { return m.name == a.Name }); i >= 0 {
+		return managedDocuments[i].describe(a.Region), nil
+	}
+	if kind, ok := knownComponents[a.Name]; ok {
+		return describeKnown(a.Name, kind, a.Region), nil
+	}
+	return entry[api.Component]{}, notFound(a.String())
 }

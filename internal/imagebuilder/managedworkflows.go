@@ -3,7 +3,6 @@ package imagebuilder
 import (
 	"slices"
 	"strings"
-	"time"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -23,7 +22,7 @@ func managedWorkflows(region string) []entry[api.Workflow] {
 		a := newARN(store.Key{Kind: workflowKind, Account: amazon, Region: region, Name: m.Type.ARN() + "/" + m.Name}, buildForm, v)
 		all = append(all, entry[api.Workflow]{store.Resource{Key: a.Key, Version: v, ARN: a.String()}, &api.Workflow{
 			Arn: ptr(a.String()), Name: ptr(m.Name), Version: ptr(m.Version), Description: some(m.Document.Description), Type: ptr(api.WorkflowType(m.Type)), Owner: ptr("Amazon"), Data: ptr(m.Data),
-			DateCreated: date(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), Parameters: workflowParameters(m.Document),
+			DateCreated: date(managedSince), Parameters: workflowParameters(m.Document),
 		}})
 	}
 	slices.SortFunc(all, func(a, b entry[api.Workflow]) int { return strings.Compare(a.row.Name, b.row.Name) })

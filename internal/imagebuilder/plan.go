@@ -296,6 +296,9 @@ func (s *Service) planComponents(tx *store.Tx, r request, uses []api.ComponentCo
 		if err != nil {
 			return nil, err
 		}
+		if !hasDocument(c) {
+			return nil, withoutDocument(at)
+		}
 		doc, problems := toe.Parse(at.String(), []byte(text(c.Data)))
 		if err := problems.Err(); err != nil {
 			return nil, fault.New(api.CodeClient, "The document of the component '%s' is not valid: %s", at, describeProblems(problems)).Because(err)

@@ -171,8 +171,10 @@ func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.Component
 		if err := fits(path, a, c, parent); err != nil {
 			return nil, err
 		}
-		if err := checkParameters(path, c, use.Parameters); err != nil {
-			return nil, err
+		if hasDocument(c) { // the parameters of one that is only known are not
+			if err := checkParameters(path, c, use.Parameters); err != nil {
+				return nil, err
+			}
 		}
 		if a.Account == r.Account { // whoever shares something may still delete it
 			targets = append(targets, target(a))
