@@ -28,6 +28,8 @@ type Event struct {
 	Phase        string    `json:"phase,omitempty"`
 	Step         string    `json:"step,omitempty"`
 	Action       string    `json:"action,omitempty"`
+	Number       int       `json:"number,omitempty"`  // of stepStarted: which step of the phase, from 1
+	Of           int       `json:"of,omitempty"`      // of stepStarted: how many steps the phase has
 	Attempt      int       `json:"attempt,omitempty"` // from 1
 
 	// Status is set when something has finished: one of the Status constants.

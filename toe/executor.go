@@ -81,6 +81,7 @@ type place struct {
 	index    int // of the phase
 	phase    *Phase
 	step     *Step
+	number   int // of the step, from 1
 	live     *liveness
 	result   *DocumentResult
 }
@@ -134,7 +135,7 @@ func (x *executor) phase(ctx context.Context, at *place) outcome {
 		if x.from.skips(at.document, at.index, i) {
 			continue
 		}
-		at.step = &at.phase.Steps[i]
+		at.step, at.number = &at.phase.Steps[i], i+1
 		var step *StepResult
 		step, result = x.step(ctx, at)
 		r.Steps = append(r.Steps, step)

@@ -60,7 +60,9 @@ func (x *executor) step(ctx context.Context, at *place) (*StepResult, outcome) {
 		r.result.StartTime = Timestamp{r.resumed.Begun}
 	}
 	x.logs.line("Step " + s.Name)
-	x.event(x.eventAt(at, EventStepStarted))
+	e := x.eventAt(at, EventStepStarted)
+	e.Number, e.Of = at.number, len(at.phase.Steps)
+	x.event(e)
 	return r.result, r.run(ctx)
 }
 

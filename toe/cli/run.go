@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,7 @@ type runFlags struct {
 	json            bool
 	from            string
 	outputsFrom     string
+	progress        string
 	remote          remoteFlags
 }
 
@@ -74,6 +76,7 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.dry, "dry-run", false, "print what would run, with everything that is known put in, and do nothing")
 	flags.StringVar(&f.from, "from", "", "begin with this step: PHASE.STEP, or DOCUMENT:PHASE.STEP")
 	flags.StringVar(&f.outputsFrom, "outputs-from", "", "log folder of an earlier run, whose outputs stand for those of the steps before --from")
+	flags.StringVar(&f.progress, "progress", progressAuto, "how to show the run on standard error: auto, terminal, plain, none")
 	flags.BoolVar(&f.json, "json", false, "print JSON, which a run does anyhow: also for --dry-run")
 	flags.BoolVar(&f.events, "events", false, "print one JSON object a line for everything that happens")
 	flags.BoolVarP(&f.trace, "trace", "t", false, "copy the console log to standard error")
@@ -109,14 +112,21 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 	if f.dry {
 		return f.dryRun(cmd, o)
 	}
-	if f.trace {
-		o.Trace = func(line []byte) { _, _ = stderr.Write(line) }
-	}
 	var printer *eventPrinter
-	if f.events {
+	switch {
+	case f.events:
 		printer = &eventPrinter{out: json.NewEncoder(stdout)}
 		printer.out.SetEscapeHTML(false)
 		o.Events = printer.print
+	case !f.trace:
+		if view := newLive(f.progress, stderr); view != nil {
+			view.start()
+			defer view.finish()
+			o.Events, o.Log = view.event, plainLog(writerFunc(view.write))
+		}
+	}
+	if f.trace {
+		o.Trace = func(line []byte) { _, _ = stderr.Write(line) }
 	}
 	result, err := toe.Run(cmd.Context(), o)
 	if err != nil {
@@ -180,6 +190,9 @@ func (f *runFlags) options(cmd *cobra.Command) (toe.Options, error) {
 			return usage("%w", err)
 		}
 		o.Parameters = values
+	}
+	if modes := []string{progressAuto, progressTerminal, progressPlain, progressNone}; !slices.Contains(modes, f.progress) {
+		return o, &usageError{unknownWord("the progress", f.progress, modes)}
 	}
 	if err := f.remote.check(); err != nil {
 		return usage("%w", err)
