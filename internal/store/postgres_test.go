@@ -253,7 +253,9 @@ func TestPostgresServerRestarts(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}
-		server.Start(t)
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for want := count.Load() + 50; count.Load() < want; {
 		time.Sleep(time.Millisecond)
@@ -294,7 +296,9 @@ func TestPostgresServerHangs(t *testing.T) {
 	if err := put(1); err != nil {
 		t.Fatal(err)
 	}
-	server.Pause(t, true)
+	if err := server.Pause(true); err != nil {
+		t.Fatal(err)
+	}
 	var group sync.WaitGroup
 	group.Go(func() {
 		if err := put(2); !errors.Is(err, store.ErrUnavailable) {
@@ -311,7 +315,9 @@ func TestPostgresServerHangs(t *testing.T) {
 		}
 	})
 	group.Wait()
-	server.Pause(t, false)
+	if err := server.Pause(false); err != nil {
+		t.Fatal(err)
+	}
 	if err := put(3); err != nil {
 		t.Errorf("Write after the server hung: %v", err)
 	}

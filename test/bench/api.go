@@ -1,310 +1,229 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
-	"github.com/goldsmith-build/goldsmith/internal/datadir"
+	"github.com/goldsmith-build/goldsmith/internal/store/pgserver"
 )
 
-// clients is how many clients send requests at once.
-const clients = 16
+const (
+	few     = 1_000
+	some    = 10_000 // resources that are stored while the loads are measured
+	many    = 100_000
+	perPart = 3000 // requests of a round
+	slower  = 10   // moto gets so many times fewer: it needs longer for each
+)
 
-// side is one server of the comparison: how a create and a get of its nth
-// resource look.
-type side struct {
-	name, url, service string
-	creds              aws.Credentials
-	create, get        func(n int) (*http.Request, []byte)
-	ids                []string // learned from creates
-	mu                 sync.Mutex
-	learn              func(s *side, body []byte)
+// measured are the loads, by their names in the table.
+var measured = []struct {
+	name, other string
+	of          kind
+}{
+	{"mixed, 70 % reads", "the same", mixture},
+	{"mixed without lists", "the same", mixtureWithoutLists},
+	{"CreateComponent", "ssm put-parameter", creates},
+	{"GetComponent", "ssm get-parameter", gets},
+	{"ListComponents, a page of 25", "ssm describe-parameters", lists},
+	{"TagResource", "ssm add-tags-to-resource", changes},
 }
 
-// load is what one round of requests came to.
-type load struct {
-	rate float64 // requests a second
-	p99  float64 // milliseconds
-}
-
-// api compares CreateComponent and GetComponent with the nearest calls of
-// moto's server: ssm put-parameter and get-parameter.
+// api measures the API on SQLite and on PostgreSQL beside moto's server.
 func (b *bench) api() error {
-	ours, stop, err := b.startGoldsmith()
+	database, err := pgserver.New()
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	ours, stop, err := b.goldsmithSide("SQLite", nil)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	theirs, stopMoto, err := b.startMoto()
+	shared, stop, err := b.goldsmithSide("PostgreSQL", database)
 	if err != nil {
 		return err
 	}
-	defer stopMoto()
-	type row struct{ our, their []load }
-	var created, got row
-	next := 0
-	for round := range b.runs + 1 {
-		n, m := 3000, 300
-		c1, err := ours.rounds(next, n, ours.create)
-		if err != nil {
-			return err
-		}
-		c2, err := theirs.rounds(next, m, theirs.create)
-		if err != nil {
-			return err
-		}
-		g1, err := ours.rounds(0, n, ours.get)
-		if err != nil {
-			return err
-		}
-		g2, err := theirs.rounds(0, m, theirs.get)
-		if err != nil {
-			return err
-		}
-		next += n
-		if round == 0 {
-			continue // warm-up
-		}
-		created.our, created.their = append(created.our, c1), append(created.their, c2)
-		got.our, got.their = append(got.our, g1), append(got.their, g2)
+	defer stop()
+	moto, stop, err := b.motoSide()
+	if err != nil {
+		return err
 	}
-	fmt.Printf("\n## API: %d clients, medians of %d rounds (%d components stored at the end)\n\n", clients, b.runs, next)
-	fmt.Println("| | requests/s | p99 ms | moto's nearest call | requests/s | p99 ms | ratio of requests/s |\n| --- | --- | --- | --- | --- | --- | --- |")
-	for _, line := range []struct {
-		name, other string
-		r           row
-	}{{"CreateComponent", "ssm put-parameter", created}, {"GetComponent", "ssm get-parameter", got}} {
-		var r1, p1, r2, p2 []float64
-		for i := range line.r.our {
-			r1, p1 = append(r1, line.r.our[i].rate), append(p1, line.r.our[i].p99)
-			r2, p2 = append(r2, line.r.their[i].rate), append(p2, line.r.their[i].p99)
+	defer stop()
+	sides := []*side{ours, shared, moto}
+
+	var pages []string
+	walk := func(n int) error {
+		for _, s := range sides[:2] {
+			if err := s.fill(n); err != nil {
+				return err
+			}
+			took, err := s.walk(n)
+			if err != nil {
+				return err
+			}
+			pages = append(pages, fmt.Sprintf("| %s | %d | %s |", s.name, n, spread(took, "%.2f")))
 		}
-		pairs := ratios(r1, r2)
-		fmt.Printf("| %s | %.0f | %.1f | %s | %.0f | %.1f | %.1f |\n", line.name, median(r1), median(p1), line.other, median(r2), median(p2), median(pairs))
+		return nil
+	}
+	if err := walk(few); err != nil {
+		return err
+	}
+	for _, s := range sides {
+		if err := s.fill(some); err != nil {
+			return err
+		}
+	}
+	if err := b.loads(sides); err != nil {
+		return err
+	}
+	if err := memory(sides); err != nil {
+		return err
+	}
+	if err := walk(many); err != nil {
+		return err
+	}
+	fmt.Printf("\n### A page of a list\n\nListComponents, pages of 25 by one client, the first half of the list.\n\n")
+	fmt.Println("| | components stored | milliseconds: median (min to max) |\n| --- | --- | --- |")
+	fmt.Println(strings.Join(pages, "\n"))
+	return nil
+}
+
+// loads measures every kind of request on every side in turn.
+func (b *bench) loads(sides []*side) error {
+	results := map[string][][]load{} // by name of the load: by side
+	for round := range b.runs + 1 {
+		for _, m := range measured {
+			if results[m.name] == nil {
+				results[m.name] = make([][]load, len(sides))
+			}
+			for i, s := range sides {
+				n := perPart
+				if s.name == "moto" {
+					n /= slower
+				}
+				l, err := s.round(n, m.of)
+				if err != nil {
+					return err
+				}
+				if round > 0 { // the first warms up
+					results[m.name][i] = append(results[m.name][i], l)
+				}
+			}
+		}
+	}
+	fmt.Printf("\n## API\n\n%d clients; medians of %d rounds; %d to %d resources stored.\n\n", clients, b.runs, some, sides[0].stored)
+	fmt.Println("| | on | requests/s | p50 ms | p99 ms | moto's nearest | requests/s | p99 ms | ratio |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+	for _, m := range measured {
+		theirs := results[m.name][len(sides)-1]
+		for i, s := range sides[:len(sides)-1] {
+			our := results[m.name][i]
+			fmt.Printf("| %s | %s | %.0f | %.1f | %.1f | %s | %.0f | %.0f | **%.1f** |\n", m.name, s.name,
+				middle(our, load.getRate), middle(our, load.getP50), middle(our, load.getP99), m.other, middle(theirs, load.getRate), middle(theirs, load.getP99),
+				median(ratios(each(our, load.getRate), each(theirs, load.getRate))))
+		}
+	}
+	if n := sides[len(sides)-1].failures.Load(); n > 0 {
+		fmt.Printf("\n%d of moto's answers were internal errors, as it has when it lists and stores at once; they count as answers.\n", n)
 	}
 	return nil
 }
 
-// rounds sends n requests from all clients together. They are made and signed
-// before the clock runs: what is measured is the server, on processors that it
-// shares with as little else as possible.
-func (s *side) rounds(first, n int, build func(int) (*http.Request, []byte)) (load, error) {
-	requests := make([][]byte, n)
-	for i := range requests {
-		var err error
-		if requests[i], err = s.prepare(build(first + i)); err != nil {
-			return load{}, err
-		}
+func (l load) getRate() float64 { return l.rate }
+func (l load) getP50() float64  { return l.p50 }
+func (l load) getP99() float64  { return l.p99 }
+
+func each(loads []load, of func(load) float64) []float64 {
+	all := make([]float64, len(loads))
+	for i, l := range loads {
+		all[i] = of(l)
 	}
-	var next atomic.Int64
-	took := make([]float64, n)
-	errs := make([]error, clients)
-	var wg sync.WaitGroup
-	start := time.Now()
-	for c := range clients {
-		wg.Go(func() {
-			conn := &connection{addr: strings.TrimPrefix(s.url, "http://")}
-			defer conn.close()
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				at := time.Now()
-				answer, err := conn.send(requests[i])
-				if err != nil {
-					errs[c] = fmt.Errorf("%s: %w", s.name, err)
-					return
-				}
-				took[i] = time.Since(at).Seconds() * 1000
-				if s.learn != nil {
-					s.learn(s, answer)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	seconds := time.Since(start).Seconds()
-	median(took) // sorts
-	return load{rate: float64(n) / seconds, p99: took[n*99/100]}, errors.Join(errs...)
+	return all
 }
 
-var signer = v4.NewSigner()
+func middle(loads []load, of func(load) float64) float64 { return median(each(loads, of)) }
 
-// prepare signs a request and gives its bytes.
-func (s *side) prepare(req *http.Request, body []byte) ([]byte, error) {
-	sum := sha256.Sum256(body)
-	if err := signer.SignHTTP(context.Background(), s.creds, req, hex.EncodeToString(sum[:]), s.service, "us-east-1", time.Now()); err != nil {
-		return nil, err
-	}
-	var buf bytes.Buffer
-	err := req.Write(&buf)
-	return buf.Bytes(), err
-}
-
-// connection is a client's connection, made anew when the server closes it.
-type connection struct {
-	addr string
-	conn net.Conn
-	r    *bufio.Reader
-}
-
-// send sends a request; any answer but 200 is an error.
-func (c *connection) send(request []byte) ([]byte, error) {
-	if c.conn == nil {
-		conn, err := net.Dial("tcp", c.addr)
+// walk reads the first half of a list of n and gives what each page took, in
+// milliseconds.
+func (s *side) walk(n int) ([]float64, error) {
+	conn := &connection{addr: strings.TrimPrefix(s.url, "http://")}
+	defer conn.close()
+	var took []float64
+	token := ""
+	for range max(1, n/2/25) {
+		bytes, err := s.prepare(page(s.url, token))
 		if err != nil {
 			return nil, err
 		}
-		c.conn, c.r = conn, bufio.NewReader(conn)
-	}
-	if _, err := c.conn.Write(request); err != nil {
-		return nil, err
-	}
-	resp, err := http.ReadResponse(c.r, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := io.ReadAll(resp.Body)
-	if resp.Close {
-		c.close()
-	}
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("answered %d: %.300s", resp.StatusCode, answer)
-	}
-	return answer, err
-}
-
-func (c *connection) close() {
-	if c.conn != nil {
-		c.conn.Close()
-		c.conn = nil
-	}
-}
-
-const document = "name: small\nschemaVersion: 1.0\nphases:\n  - name: build\n    steps:\n      - name: Hello\n        action: ExecuteBash\n        inputs:\n          commands:\n            - echo hello\n"
-
-// startGoldsmith starts a server and says how its requests look.
-func (b *bench) startGoldsmith() (*side, func(), error) {
-	dir := filepath.Join(b.tmp, "api-data")
-	url, stop, err := b.serve(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := datadir.Dir(dir).Key()
-	if err != nil {
-		stop()
-		return nil, nil, err
-	}
-	s := &side{name: "goldsmith", url: url, service: "imagebuilder", creds: aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey}}
-	s.create = func(n int) (*http.Request, []byte) {
-		body, _ := json.Marshal(map[string]any{"name": fmt.Sprintf("component-%d", n), "semanticVersion": "1.0.0", "platform": "Linux", "data": document, "clientToken": fmt.Sprintf("token-%d", n)})
-		return request(http.MethodPut, url+"/CreateComponent", body), body
-	}
-	s.get = func(int) (*http.Request, []byte) {
-		s.mu.Lock()
-		id := s.ids[rand.IntN(len(s.ids))]
-		s.mu.Unlock()
-		return request(http.MethodGet, url+"/GetComponent?componentBuildVersionArn="+escape(id), nil), nil
-	}
-	s.learn = func(s *side, body []byte) {
+		at := time.Now()
+		answer, err := conn.send(bytes)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(at).Seconds()*1000)
 		var out struct {
-			ARN string `json:"componentBuildVersionArn"`
+			NextToken            string            `json:"nextToken"`
+			ComponentVersionList []json.RawMessage `json:"componentVersionList"`
 		}
-		if json.Unmarshal(body, &out) == nil && out.ARN != "" {
-			s.mu.Lock()
-			s.ids = append(s.ids, out.ARN)
-			s.mu.Unlock()
+		if err := json.Unmarshal(answer, &out); err != nil {
+			return nil, err
 		}
+		if len(out.ComponentVersionList) != 25 || out.NextToken == "" {
+			return nil, errors.New("a page in the middle of a list is not full")
+		}
+		token = out.NextToken
 	}
-	return s, stop, nil
+	return took, nil
 }
 
-func escape(s string) string { return url.QueryEscape(s) }
-
-func request(method, url string, body []byte) *http.Request {
-	req, err := http.NewRequest(method, url, bytes.NewReader(body))
-	check(err)
-	req.Header.Set("Content-Type", "application/json")
-	return req
+// memory prints what the servers use after the loads. Shared pages are counted
+// for each process by its part.
+func memory(sides []*side) error {
+	fmt.Printf("\n### Memory\n\nAfter these loads, proportional set size.\n\n| | MiB |\n| --- | --- |\n")
+	for _, s := range sides {
+		pids, err := s.processes()
+		if err != nil {
+			return err
+		}
+		var own, others float64
+		for i, pid := range pids {
+			size, err := proportional(pid)
+			if err != nil {
+				return err
+			}
+			if i == len(pids)-1 {
+				own = size
+			} else {
+				others += size
+			}
+		}
+		fmt.Printf("| %s: the server | %.0f |\n", s.name, own)
+		if others > 0 {
+			fmt.Printf("| %s: PostgreSQL's processes | %.0f |\n", s.name, others)
+		}
+	}
+	return nil
 }
 
-// serve starts goldsmith on a folder and waits until it is ready.
-func (b *bench) serve(dir string) (url string, stop func(), err error) {
-	file := filepath.Join(b.tmp, "goldsmith.yaml")
-	if err := os.WriteFile(file, []byte("quotas: {components: -1}\n"), 0o600); err != nil {
-		return "", nil, err
+// proportional is the proportional set size of a process, in MiB.
+func proportional(pid int) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if os.IsNotExist(err) {
+		return 0, nil // it has ended meanwhile
 	}
-	cmd := exec.Command(filepath.Join(b.bin, "goldsmith"), "serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--config", file)
-	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return 0, err
 	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		cmd.Process.Signal(interrupt)
-		cmd.Wait()
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
-	if err != nil || !ok {
-		stop()
-		return "", nil, fmt.Errorf("the server did not get ready: %q %v", line, err)
-	}
-	return url, stop, nil
-}
-
-// startMoto starts moto's server and says how its requests look.
-func (b *bench) startMoto() (*side, func(), error) {
-	port := freePort()
-	cmd := exec.Command(filepath.Join(b.venv, "moto_server"), "-H", "127.0.0.1", "-p", port)
-	if err := cmd.Start(); err != nil {
-		return nil, nil, fmt.Errorf("starting moto's server (script/setup test installs it): %w", err)
-	}
-	stop := func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	url := "http://127.0.0.1:" + port
-	for range 300 {
-		if resp, err := http.Get(url + "/moto-api/"); err == nil {
-			resp.Body.Close()
-			break
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Pss:" {
+			kib, err := strconv.ParseFloat(fields[1], 64)
+			return kib / 1024, err
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
-	call := func(target string, in map[string]any) (*http.Request, []byte) {
-		body, _ := json.Marshal(in)
-		req := request(http.MethodPost, url+"/", body)
-		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		req.Header.Set("X-Amz-Target", "AmazonSSM."+target)
-		return req, body
-	}
-	s := &side{name: "moto", url: url, service: "ssm", creds: aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "not-a-secret"}}
-	s.create = func(n int) (*http.Request, []byte) {
-		return call("PutParameter", map[string]any{"Name": fmt.Sprintf("/component/%d", n), "Type": "String", "Value": document})
-	}
-	s.get = func(n int) (*http.Request, []byte) {
-		return call("GetParameter", map[string]any{"Name": fmt.Sprintf("/component/%d", n%300)})
-	}
-	return s, stop, nil
+	return 0, fmt.Errorf("process %d has no proportional set size", pid)
 }

@@ -64,7 +64,7 @@ func (b *bench) pipeline() error {
 	if out, err := exec.Command(goldsmith, "image", "get", "debian-12-x86", "--format", "raw", "-o", parent, "--data-dir", dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("the parent's disk: %w: %s", err, out)
 	}
-	url, stop, err := b.serve(dir)
+	url, _, stop, err := b.serve(dir, "")
 	if err != nil {
 		return err
 	}
