@@ -27,6 +27,7 @@ type Config struct {
 	Database string    `yaml:"database"` // postgres://USER@HOST/NAME; "": a SQLite file in the data folder
 	Objects  string    `yaml:"objects"`  // s3://BUCKET/PREFIX for the blocks of disks; "": a folder in the data folder
 	S3       S3        `yaml:"s3"`       // the service of all buckets
+	Shared   string    `yaml:"shared"`   // with a database: the folder of objects, parents, logs and buckets, mounted on every machine
 	Quotas   Quotas    `yaml:"quotas"`
 
 	Organizations []Organization `yaml:"organizations"`
@@ -109,6 +110,9 @@ func (c *Config) check(dir string) error {
 	}
 	if err := c.checkObjects(); err != nil {
 		return err
+	}
+	if c.Shared != "" && c.Database == "" {
+		return errors.New("shared: is for several machines with one database; set database, too")
 	}
 	ids := map[string]bool{}
 	for i := range c.Accounts {

@@ -47,6 +47,8 @@ func TestRead(t *testing.T) {
 		"twice":               {"accounts: [{id: '111122223333'}, {id: '111122223333'}]", "accounts[1].id"},
 		"bad key":             {"accounts: [{id: '111122223333', keys: [{accessKeyId: a, secretAccessKey: 0123456789abcdef}]}]", "accounts[0].keys[0].accessKeyId"},
 		"bad secret":          {"accounts: [{id: '111122223333', keys: [{accessKeyId: AKIA0000000000000000, secretAccessKey: x}]}]", "secretAccessKey"},
+		"shared":              {"{database: 'postgres://db/goldsmith', shared: /srv/goldsmith}", ""},
+		"shared alone":        {"shared: /srv/goldsmith", "shared"},
 		"builds":              {"builds: 0", "builds"},
 		"quotas":              {"quotas: {components: -1, imagePipelines: 500}", ""},
 		"other quota":         {"quotas: {component: 1}", "component"},

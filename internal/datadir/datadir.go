@@ -1,6 +1,7 @@
 package datadir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,28 +21,48 @@ type Dir string
 func (d Dir) Database() string { return d.in("goldsmith.db") }
 
 // Objects holds blocks and manifests.
-func (d Dir) Objects() string { return d.in("objects") }
+func (d Dir) Objects() string { return d.resolved("objects") }
 
 // Cache holds whole disks of snapshots, ready to be cloned.
 func (d Dir) Cache() string { return d.in("cache") }
 
 // Parents holds the records of parent images.
-func (d Dir) Parents() string { return d.in("parents") }
+func (d Dir) Parents() string { return d.resolved("parents") }
 
 // Instances holds a folder for each running or kept instance.
 func (d Dir) Instances() string { return d.in("instances") }
 
 // Logs holds the logs of images.
-func (d Dir) Logs() string { return d.in("logs") }
+func (d Dir) Logs() string { return d.resolved("logs") }
 
 // Buckets holds the folders that stand for S3 buckets.
-func (d Dir) Buckets() string { return d.in("s3") }
+func (d Dir) Buckets() string { return d.resolved("s3") }
 
 // Credentials is the AWS credentials file.
 func (d Dir) Credentials() string { return d.in("credentials") }
 
 // Config is the AWS config file.
 func (d Dir) Config() string { return d.in("config") }
+
+// Node gives the name of this data folder among those of other machines, which it
+// gets when it is first asked for. The caller holds the folder's lock.
+func (d Dir) Node() (string, error) {
+	data, err := os.ReadFile(d.in("node"))
+	if err == nil && len(bytes.TrimSpace(data)) > 0 {
+		return string(bytes.TrimSpace(data)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("reading the data folder's name: %w", err)
+	}
+	name := uuid.NewString()
+	if err := os.WriteFile(d.in("node.new"), []byte(name+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("naming the data folder: %w", err)
+	}
+	if err := os.Rename(d.in("node.new"), d.in("node")); err != nil {
+		return "", fmt.Errorf("naming the data folder: %w", err)
+	}
+	return name, nil
+}
 
 func (d Dir) in(name string) string { return filepath.Join(string(d), name) }
 

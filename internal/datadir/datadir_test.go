@@ -3,6 +3,7 @@ package datadir_test
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -114,5 +115,26 @@ func TestSecretsAreMadeOnceAndPrivate(t *testing.T) {
 	}
 	if _, err := d.Secret("parameters", 16); err == nil || !strings.Contains(err.Error(), "32 bytes, not 16") {
 		t.Errorf("a key of another size: %v", err)
+	}
+}
+
+func TestNodeStaysTheSame(t *testing.T) {
+	t.Parallel()
+	d, err := datadir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := d.Node()
+	if err != nil || first == "" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if again, err := d.Node(); again != first || err != nil {
+		t.Errorf("asked again: %q (%v), before %q", again, err, first)
+	}
+	if err := os.WriteFile(filepath.Join(string(d), "node"), nil, 0o600); err != nil { // as a crash may leave it
+		t.Fatal(err)
+	}
+	if fresh, err := d.Node(); fresh == "" || fresh == first || err != nil {
+		t.Errorf("after its file was emptied: %q, %v", fresh, err)
 	}
 }

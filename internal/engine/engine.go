@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
 	"github.com/goldsmith-build/goldsmith/internal/bucket"
@@ -33,6 +34,8 @@ type Config struct {
 	Toe      string         // the executor binary that is put into instances
 	Builds   int            // how many images are worked on at once; 0: 2
 	Reserve  int64          // bytes of disk that a launch must leave free; 0: 1 GiB
+	Node     string         // names the data folder among those that share the database
+	Lease    time.Duration  // how long a worker may be silent before others take its images; 0: 30 s
 	Buckets  bucket.Buckets // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
 	Log      *slog.Logger
 	Observer Observer // nil: nobody watches
@@ -56,12 +59,15 @@ type Observer interface {
 type Engine struct {
 	Config
 	queue jobs
+	id    string // of this worker, new with every process
 
 	mu      sync.Mutex
 	running map[string]context.CancelCauseFunc // by image ARN
 	waiting map[string][]chan struct{}         // by image ARN: steps that wait for an answer
 	kept    map[string]*machine                // by instance id: kept for a person after a failure
 	closing bool
+	isLost  bool
+	lost    chan struct{} // closed when the lease is lost
 	janitor chan struct{} // closed to end the janitor
 	swept   sync.WaitGroup
 }
@@ -86,11 +92,16 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Lease == 0 {
+		cfg.Lease = defaultLease
+	}
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}
 	}
 	e := &Engine{
 		Config:  cfg,
+		id:      uuid.NewString(),
+		lost:    make(chan struct{}),
 		running: map[string]context.CancelCauseFunc{},
 		waiting: map[string][]chan struct{}{},
 		kept:    map[string]*machine{},
@@ -108,6 +119,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	var err error
 	e.queue, err = openQueue(ctx, cfg.Store, &river.Config{
+		ID:                e.id,
 		FetchCooldown:     20 * time.Millisecond,
 		FetchPollInterval: 100 * time.Millisecond,
 		JobTimeout:        -1, // steps have their own time limits
@@ -124,6 +136,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 // Start clears away what a dead server left, takes up its interrupted images,
 // and works until Stop.
 func (e *Engine) Start(ctx context.Context) error {
+	if err := e.register(ctx); err != nil {
+		return fmt.Errorf("registering this worker: %w", err)
+	}
 	if err := e.sweep(ctx); err != nil {
 		return err
 	}
@@ -135,6 +150,10 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	e.swept.Add(1)
 	go e.clean()
+	if e.shared() {
+		e.swept.Add(1)
+		go e.keepLease()
+	}
 	return nil
 }
 
@@ -153,8 +172,13 @@ func (e *Engine) Stop(ctx context.Context) error {
 	}
 	e.mu.Unlock()
 	close(e.janitor)
-	err := e.queue.Stop(ctx)
 	e.swept.Wait()
+	var err error
+	select {
+	case <-e.lost: // what the queue would settle now is not ours
+	default:
+		err = errors.Join(e.queue.Stop(ctx), e.resign(ctx))
+	}
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -262,11 +286,14 @@ func (e *Engine) begin(ctx context.Context, imageARN string) (context.Context, f
 	ctx, cancel := context.WithCancelCause(ctx)
 	e.mu.Lock()
 	e.running[imageARN] = cancel
-	if e.closing {
+	switch {
+	case e.isLost:
+		cancel(errLost)
+	case e.closing:
 		cancel(errShutdown)
 	}
 	e.mu.Unlock()
-	return ctx, func() {
+	return store.Leased(ctx, e.id), func() {
 		e.mu.Lock()
 		delete(e.running, imageARN)
 		e.mu.Unlock()

@@ -194,7 +194,7 @@ func (c *call) healthy(ctx context.Context, m *machine) error {
 func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size shape, prepare func(*machine, *instance.Spec) error) (err error) {
 	e := r.engine
 	m.dir, m.kind = e.instanceDir(m.id), kind.Name()
-	row := store.Instance{ID: m.id, Kind: m.kind, Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
+	row := store.Instance{ID: m.id, Node: e.Node, Kind: m.kind, Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
 	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
 		return fmt.Errorf("recording instance %s: %w", m.id, err)
 	}
@@ -376,7 +376,7 @@ func (r *run) releaseInstances(ctx context.Context, failed bool) string {
 func (r *run) keepMachine(ctx context.Context, m *machine) error {
 	e := r.engine
 	m.keepConsole()
-	row := store.Instance{ID: m.id, Kind: m.kind, Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
+	row := store.Instance{ID: m.id, Node: r.engine.Node, Kind: m.kind, Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
 	note := keptOf(row)
 	note.Enter, note.PID = m.Enter(), os.Getpid()
 	if err := note.write(); err != nil {

@@ -36,6 +36,16 @@ func (w *worker) Timeout(*river.Job[jobArgs]) time.Duration { return -1 }
 // Work brings one image to its end. Only a server that stops makes it return
 // early; then the job stays in the queue, its attempt not counted.
 func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
+	err := w.work(ctx, job)
+	select {
+	case <-w.engine.lost:
+		select {} // the job is another worker's; this process ends
+	default:
+		return err
+	}
+}
+
+func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	e := w.engine
 	arn := job.Args.ImageARN
 	ctx, done := e.begin(ctx, arn)
@@ -45,6 +55,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errShutdown):
 		return river.JobSnooze(0)
+	case errors.Is(context.Cause(ctx), errLost):
+		return errLost
 	case fault.Code(err) == "ResourceNotFoundException":
 		return nil // deleted before its turn
 	case err != nil:
@@ -64,6 +76,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	if errors.Is(context.Cause(ctx), errShutdown) && !errors.Is(err, errEnded) {
 		return river.JobSnooze(0)
 	}
+	if errors.Is(context.Cause(ctx), errLost) || errors.Is(err, store.ErrLeaseLost) {
+		return errLost
+	}
 	if errors.Is(err, errEnded) {
 		return nil
 	}
@@ -76,12 +91,19 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 // errEnded says that the image has reached its end and is recorded so.
 var errEnded = errors.New("ended")
 
-// rescue makes the jobs of a server that died available again, and those that
-// the queue gave up while the database could not be written. It is right because
-// one process at a time owns the data folder.
+// rescue makes the jobs of workers that died available again, and those that the
+// queue gave up while the database could not be written. On SQLite all the jobs
+// that are under way are such: one process at a time owns the data folder.
 func (e *Engine) rescue(ctx context.Context) error {
 	return e.Store.Write(ctx, func(tx *store.Tx) error {
-		const q = `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE kind = 'image' AND state IN ('running', 'retryable', 'scheduled', 'discarded')`
+		states := `'running', 'retryable', 'scheduled', 'discarded'`
+		if e.shared() {
+			if err := e.freeJobs(ctx, tx); err != nil {
+				return err
+			}
+			states = `'retryable', 'discarded'`
+		}
+		q := `UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = CURRENT_TIMESTAMP WHERE kind = 'image' AND state IN (` + states + `)`
 		if err := e.queue.exec(ctx, tx, q); err != nil {
 			return fmt.Errorf("taking up interrupted images: %w", err)
 		}

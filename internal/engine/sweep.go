@@ -26,6 +26,9 @@ func (e *Engine) sweep(ctx context.Context) error {
 	}
 	known := map[string]bool{}
 	for _, row := range rows {
+		if !e.mine(row) {
+			continue
+		}
 		known[row.ID] = true
 		if row.State == "kept" && !e.ended(ctx, row) {
 			row.State = "running" // the server died before the image was FAILED: it is built anew
@@ -36,6 +39,10 @@ func (e *Engine) sweep(ctx context.Context) error {
 	}
 	return e.sweepFolders(known)
 }
+
+// mine reports whether an instance lies in this engine's data folder. Of others
+// only their own workers can tell what is left.
+func (e *Engine) mine(row store.Instance) bool { return row.Node == e.Node || !e.shared() }
 
 // sweepOne clears one row of the ledger.
 func (e *Engine) sweepOne(ctx context.Context, row store.Instance) error {
@@ -143,7 +150,7 @@ func (e *Engine) dropUnwanted(ctx context.Context) {
 		return
 	}
 	for _, row := range rows {
-		if row.State != "kept" || e.wanted(ctx, row) {
+		if !e.mine(row) || row.State != "kept" || e.wanted(ctx, row) {
 			continue
 		}
 		e.mu.Lock()

@@ -46,6 +46,7 @@ type Server struct {
 	log      *slog.Logger
 	config   *config.Config
 	who      *principals
+	sessions *session.Sealer
 	dir      datadir.Dir
 	store    *store.Store
 	disks    *Disks
@@ -69,37 +70,14 @@ const stopTime = 30 * time.Second
 // Start starts a server; it answers when Start returns. On an error nothing is
 // left running.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
-	s := &Server{log: o.Log, config: o.Config, metrics: newMetrics()}
-	for _, w := range o.Config.Warnings {
-		s.log.Warn(w)
-	}
-	if s.dir, err = datadir.Open(o.Config.DataDir); err != nil {
-		return nil, err
-	}
-	if s.unlock, err = s.dir.Lock(); err != nil {
-		return nil, err
-	}
+	s := &Server{log: o.Log, config: o.Config, metrics: newMetrics(), unlock: func() {}}
 	defer func() {
 		if err != nil {
 			s.release()
 		}
 	}()
-	if s.store, err = OpenStore(ctx, o.Config, s.dir); err != nil {
-		return nil, err
-	}
-	if s.disks, err = OpenDisks(ctx, o.Config, s.dir); err != nil {
-		return nil, err
-	}
-	world := cloud.New(s.store, nil)
-	if err := s.openCloud(o.Config, world); err != nil {
-		return nil, err
-	}
-	service, err := s.assemble(ctx, o, world)
+	service, world, err := s.open(ctx, o)
 	if err != nil {
-		return nil, err
-	}
-	sessions := session.New(s.store, nil)
-	if s.who, err = readPrincipals(s.dir, o.Config, sessions); err != nil {
 		return nil, err
 	}
 	observe := s.metrics.request
@@ -111,7 +89,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		}
 	}
 	api, err := wire.New(wire.Config{Keys: s.who, Gate: gate.New(map[string]gate.Resources{"imagebuilder": service, "ec2": world}, nil), Logger: o.Log, Observe: observe},
-		append(s.faces(world), apiib.Serve(service), apists.Serve(sts.New(s.who.Directory, sessions, nil)))...)
+		append(s.faces(world), apiib.Serve(service), apists.Serve(sts.New(s.who.Directory, s.sessions, nil)))...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +107,42 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	s.schedule = background(service.RunSchedules)
 	s.log.Info("serving", "url", s.URL, "data", string(s.dir), "builds", o.Config.Builds)
 	return s, nil
+}
+
+// open opens what the configuration names and puts it together.
+func (s *Server) open(ctx context.Context, o Options) (_ *imagebuilder.Service, _ *cloud.World, err error) {
+	for _, w := range o.Config.Warnings {
+		s.log.Warn(w)
+	}
+	if s.dir, err = datadir.Open(o.Config.DataDir); err != nil {
+		return nil, nil, err
+	}
+	unlock, err := s.dir.Lock()
+	if err != nil {
+		return nil, nil, err
+	}
+	s.unlock = unlock
+	if o.Config.Shared != "" {
+		if err := s.dir.Share(o.Config.Shared); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.store, err = OpenStore(ctx, o.Config, s.dir); err != nil {
+		return nil, nil, err
+	}
+	if s.disks, err = OpenDisks(ctx, o.Config, s.dir); err != nil {
+		return nil, nil, err
+	}
+	world := cloud.New(s.store, nil)
+	if err := s.openCloud(o.Config, world); err != nil {
+		return nil, nil, err
+	}
+	s.sessions = session.New(s.store, nil)
+	if s.who, err = readPrincipals(s.dir, o.Config, s.sessions); err != nil {
+		return nil, nil, err
+	}
+	service, err := s.assemble(ctx, o, world)
+	return service, world, err
 }
 
 // OpenStore opens the database that the configuration names, or the data
@@ -156,10 +170,14 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: buckets, Log: s.log,
 		Quotas: quotas(o.Config.Quotas),
 	})
+	node, err := s.dir.Node()
+	if err != nil {
+		return nil, err
+	}
 	kinds := Kinds(o.Config, s.dir)
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
-		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Toe: o.Toe, Builds: o.Config.Builds,
+		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds,
 		Buckets: buckets, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: map[string]int{delivery.QueueName: deliveries},
 	})
@@ -190,6 +208,9 @@ func Kinds(cfg *config.Config, dir datadir.Dir) []instance.Kind {
 	}
 }
 
+// errLost says why a process ends whose images are others' now.
+var errLost = errors.New("this process did not renew its lease in time, and others have taken its images: start it again")
+
 // Wait runs until ctx ends or the port fails, and then stops the server: no new
 // requests, builds interrupted where the next server goes on.
 func (s *Server) Wait(ctx context.Context) error {
@@ -197,6 +218,8 @@ func (s *Server) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case err = <-s.served:
+	case <-s.engine.Lost():
+		err = errLost
 	}
 	s.stopping.Store(true)
 	s.log.Info("stopping")

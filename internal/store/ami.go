@@ -31,7 +31,7 @@ var (
 	deleteAMI = define(`DELETE FROM ami WHERE id = ?`)
 	selectAMI = define(`SELECT id, account, region, name, created, doc FROM ami WHERE id = ?`)
 	listAMIs  = define(`SELECT id, account, region, name, created, doc FROM ami
-		WHERE region = ? AND id > ? AND (account = ? OR EXISTS (SELECT 1 FROM ami_grant WHERE ami = ami.id AND grantee IN (?, '` + Everyone + `'))) ORDER BY id LIMIT ?`)
+		WHERE region = ? AND id > ? AND (account = ? OR EXISTS (SELECT 1 FROM ami_grant WHERE ami = ami.id AND grantee IN (?, '` + Everyone + `'))) ORDER BY id LIMIT ? + 0`)
 
 	insertGrant  = define(`INSERT INTO ami_grant (ami, grantee) VALUES (?, ?) ON CONFLICT DO NOTHING`)
 	deleteGrants = define(`DELETE FROM ami_grant WHERE ami = ?`)
@@ -39,7 +39,7 @@ var (
 	insertSnapshot = define(`INSERT INTO snapshot (id, account, region, manifest, created, doc) VALUES (?, ?, ?, ?, ?, ?)`)
 	deleteSnapshot = define(`DELETE FROM snapshot WHERE id = ?`)
 	selectSnapshot = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE id = ?`)
-	listSnapshots  = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE account = ? AND region = ? AND id > ? ORDER BY id LIMIT ?`)
+	listSnapshots  = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE account = ? AND region = ? AND id > ? ORDER BY id LIMIT ? + 0`)
 	listManifests  = define(`SELECT DISTINCT manifest FROM snapshot ORDER BY manifest`)
 	manifestUsers  = define(`SELECT COUNT(*) FROM (SELECT 1 FROM snapshot WHERE manifest = ? LIMIT 1) AS used`)
 )

@@ -19,7 +19,7 @@ var (
 	selectCancel = define(`SELECT created FROM image_cancel WHERE image_arn = ?`)
 
 	putPackage     = define(`INSERT INTO image_package (image_arn, ordinal, name, version) VALUES (?, ?, ?, ?)`)
-	selectPackages = define(`SELECT ordinal, name, version FROM image_package WHERE image_arn = ? AND ordinal > ? ORDER BY ordinal LIMIT ?`)
+	selectPackages = define(`SELECT ordinal, name, version FROM image_package WHERE image_arn = ? AND ordinal > ? ORDER BY ordinal LIMIT ? + 0`)
 
 	deletePlan      = define(`DELETE FROM image_plan WHERE image_arn = ?`)
 	deleteCancel    = define(`DELETE FROM image_cancel WHERE image_arn = ?`)

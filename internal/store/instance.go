@@ -7,6 +7,7 @@ import "time"
 // leaves behind is known.
 type Instance struct {
 	ID       string // "i-…"
+	Node     string // whose data folder it lies in
 	Kind     string // "sandbox", "vm"
 	Dir      string
 	Volume   string
@@ -16,15 +17,15 @@ type Instance struct {
 }
 
 var (
-	putInstance = define(`INSERT INTO instance (id, kind, dir, volume, image_arn, state, created) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, dir = excluded.dir, volume = excluded.volume, image_arn = excluded.image_arn, state = excluded.state, created = excluded.created`)
-	selectInstances = define(`SELECT id, kind, dir, volume, image_arn, state, created FROM instance ORDER BY created, id`)
+	putInstance = define(`INSERT INTO instance (id, node, kind, dir, volume, image_arn, state, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET node = excluded.node, kind = excluded.kind, dir = excluded.dir, volume = excluded.volume, image_arn = excluded.image_arn, state = excluded.state, created = excluded.created`)
+	selectInstances = define(`SELECT id, node, kind, dir, volume, image_arn, state, created FROM instance ORDER BY created, id`)
 	deleteInstance  = define(`DELETE FROM instance WHERE id = ?`)
 )
 
 // PutInstance inserts an entry or replaces the one with its ID.
 func (tx *Tx) PutInstance(i Instance) error {
-	if _, err := tx.exec(putInstance, i.ID, i.Kind, i.Dir, i.Volume, i.ImageARN, i.State, millis(i.Created)); err != nil {
+	if _, err := tx.exec(putInstance, i.ID, i.Node, i.Kind, i.Dir, i.Volume, i.ImageARN, i.State, millis(i.Created)); err != nil {
 		return failed("recording instance "+i.ID, err)
 	}
 	return nil
@@ -34,7 +35,7 @@ func (tx *Tx) PutInstance(i Instance) error {
 func (tx *Tx) Instances() ([]Instance, error) {
 	scan := func(r row) (i Instance, err error) {
 		var created int64
-		err = r.Scan(&i.ID, &i.Kind, &i.Dir, &i.Volume, &i.ImageARN, &i.State, &created)
+		err = r.Scan(&i.ID, &i.Node, &i.Kind, &i.Dir, &i.Volume, &i.ImageARN, &i.State, &created)
 		i.Created = fromMillis(created)
 		return i, err
 	}

@@ -35,19 +35,21 @@ type Query struct {
 	Limit   int
 }
 
+// Queries say "LIMIT ? + 0": SQLite lets the number after a plain LIMIT decide on
+// the plan, and would prepare the query anew for every execution.
 const listed = `kind = ? AND account = ? AND region = ? AND name <= ?`
 
 var (
 	listBuilds = define(`SELECT ` + columns + ` FROM resource WHERE ` + listed + ` AND (name, major, minor, patch, build) > (?, ?, ?, ?, ?)
-		ORDER BY name, major, minor, patch, build LIMIT ?`)
+		ORDER BY name, major, minor, patch, build LIMIT ? + 0`)
 	listVersions = define(`SELECT ` + columns + ` FROM resource WHERE ` + listed + ` AND latest = 1 AND (name, major, minor, patch) > (?, ?, ?, ?)
-		ORDER BY name, major, minor, patch LIMIT ?`)
-	listNames         = define(`SELECT ` + columns + ` FROM resource WHERE ` + listed + ` AND newest = 1 AND name > ? ORDER BY name LIMIT ?`)
+		ORDER BY name, major, minor, patch LIMIT ? + 0`)
+	listNames         = define(`SELECT ` + columns + ` FROM resource WHERE ` + listed + ` AND newest = 1 AND name > ? ORDER BY name LIMIT ? + 0`)
 	listPatternBuilds = define(`SELECT ` + columns + ` FROM resource WHERE ` + byName + `
 		AND major BETWEEN ? AND ? AND minor BETWEEN ? AND ? AND patch BETWEEN ? AND ?
-		AND (major, minor, patch, build) > (?, ?, ?, ?) ORDER BY major, minor, patch, build LIMIT ?`)
+		AND (major, minor, patch, build) > (?, ?, ?, ?) ORDER BY major, minor, patch, build LIMIT ? + 0`)
 	lastChild    = define(`SELECT ` + columns + ` FROM resource WHERE parent = ? AND parent <> '' ORDER BY id DESC LIMIT 1`)
-	listChildren = define(`SELECT ` + columns + ` FROM resource WHERE parent = ? AND parent <> '' AND id > ? ORDER BY id LIMIT ?`)
+	listChildren = define(`SELECT ` + columns + ` FROM resource WHERE parent = ? AND parent <> '' AND id > ? ORDER BY id LIMIT ? + 0`)
 )
 
 // List gives resources in the order of name, version and build, without their

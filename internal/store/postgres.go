@@ -189,6 +189,11 @@ func (s *postgresSession) query(st statement, args []any) (rows, error) {
 	return s.tx.Query(s.ctx, numbered()[st], args...)
 }
 
+func (s *postgresSession) clock() (now time.Time, err error) {
+	err = s.tx.QueryRow(s.ctx, "SELECT clock_timestamp()").Scan(&now)
+	return now, err
+}
+
 func (s *postgresSession) commit() error {
 	defer s.cancel()
 	return s.tx.Commit(s.ctx)

@@ -16,7 +16,7 @@ type Reference struct {
 var (
 	insertReference  = define(`INSERT INTO reference (source, kind, account, region, name, major, minor, patch, build) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	deleteReferences = define(`DELETE FROM reference WHERE source = ?`)
-	selectReferences = define(`SELECT source, kind, account, region, name, major, minor, patch, build FROM reference WHERE ` + byName + ` ORDER BY source LIMIT ?`)
+	selectReferences = define(`SELECT source, kind, account, region, name, major, minor, patch, build FROM reference WHERE ` + byName + ` ORDER BY source LIMIT ? + 0`)
 )
 
 // SetReferences replaces all the references that source makes. It must exist;

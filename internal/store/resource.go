@@ -89,7 +89,7 @@ var (
 	countStatus = define(`SELECT COUNT(*) FROM resource WHERE kind = 'image' AND account = ? AND region = ? AND status = ? AND status <> ''`)
 	nextBuild   = define(`INSERT INTO build_number (kind, account, region, name, major, minor, patch, n) VALUES (?, ?, ?, ?, ?, ?, ?, 1)
 		ON CONFLICT (kind, account, region, name, major, minor, patch) DO UPDATE SET n = build_number.n + 1 RETURNING n`)
-	selectDue = define(`SELECT ` + columns + ` FROM resource WHERE kind = ? AND due > 0 AND due <= ? ORDER BY due LIMIT ?`)
+	selectDue = define(`SELECT ` + columns + ` FROM resource WHERE kind = ? AND due > 0 AND due <= ? ORDER BY due LIMIT ? + 0`)
 )
 
 func scanResource(r row) (Resource, error) { return scanColumns(r) }

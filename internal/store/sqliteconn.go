@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // direct is a connection to SQLite, spoken to by the driver's own calls: going
@@ -89,6 +90,9 @@ func (d *direct) query(st statement, args []any) (rows, error) {
 	}
 	return &directRows{rows: found, at: make([]driver.Value, len(found.Columns()))}, nil
 }
+
+// clock is this process's: nobody else has the file.
+func (d *direct) clock() (time.Time, error) { return time.Now(), nil }
 
 // run runs a statement that is kept in *kept between its uses.
 func (d *direct) run(kept *directStmt, text string) error {

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	modernc "modernc.org/sqlite"
 )
@@ -83,19 +85,30 @@ func (r *readers) drop(d *direct) {
 	r.slots <- nil
 }
 
-// close closes the connections as they come back and returns when all have:
-// the last one to go takes the log with it.
+// closeTime is how long close waits for those that still read.
+const closeTime = 5 * time.Second
+
+// close closes the connections as they come back: the last one to go takes the
+// log with it. A reader that does not end is left behind.
 func (r *readers) close() error {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	var errs []error
-	for range cap(r.slots) {
-		if d := <-r.slots; d != nil {
-			errs = append(errs, d.finish(), d.conn.Close())
+	back := 0
+	for late := time.After(closeTime); back < cap(r.slots); back++ {
+		select {
+		case d := <-r.slots:
+			if d != nil {
+				errs = append(errs, d.finish(), d.conn.Close())
+			}
+			continue
+		case <-late:
+			errs = append(errs, fmt.Errorf("%d readers have not ended", cap(r.slots)-back))
 		}
+		break
 	}
-	for range cap(r.slots) {
+	for range back {
 		r.slots <- nil // who comes late is told that all is closed
 	}
 	return errors.Join(errs...)

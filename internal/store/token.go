@@ -21,7 +21,7 @@ var (
 	selectToken = define(`SELECT digest, response, created FROM client_token WHERE account = ? AND region = ? AND operation = ? AND token = ?`)
 	insertToken = define(`INSERT INTO client_token (account, region, operation, token, digest, response, created) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, region, operation, token) DO UPDATE SET digest = excluded.digest, response = excluded.response, created = excluded.created`)
-	oldestTokens = define(`SELECT account, region, operation, token FROM client_token WHERE created < ? ORDER BY created LIMIT ?`)
+	oldestTokens = define(`SELECT account, region, operation, token FROM client_token WHERE created < ? ORDER BY created LIMIT ? + 0`)
 	deleteToken  = define(`DELETE FROM client_token WHERE account = ? AND region = ? AND operation = ? AND token = ?`)
 )
 

@@ -29,6 +29,9 @@ type session interface {
 	// query runs a statement that gives rows, which the caller closes.
 	query(st statement, args []any) (rows, error)
 
+	// clock is the time by the database's clock.
+	clock() (time.Time, error)
+
 	// commit keeps what was done. After an error nothing is known to be kept.
 	commit() error
 

@@ -48,7 +48,7 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 		<-w.committed
 		return w.err
 	}
-	if err := w.run(&Tx{store: s, session: session}, fn); err != nil {
+	if err := w.run(&Tx{store: s, session: session}, holding(ctx, fn)); err != nil {
 		return err
 	}
 	<-w.committed

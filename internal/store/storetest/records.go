@@ -108,7 +108,7 @@ func imageRecords(t *testing.T, s *store.Store) {
 }
 
 func instances(t *testing.T, s *store.Store) {
-	i := store.Instance{ID: "i-1", Kind: "vm", Dir: "/d", Volume: "/v", ImageARN: "arn", State: "running", Created: then}
+	i := store.Instance{ID: "i-1", Node: "node", Kind: "vm", Dir: "/d", Volume: "/v", ImageARN: "arn", State: "running", Created: then}
 	j := i
 	j.ID, j.Created = "i-0", then.Add(1e9)
 	write(t, s, func(tx *store.Tx) error { return errors.Join(tx.PutInstance(j), tx.PutInstance(i)) })
@@ -190,4 +190,47 @@ func snapshots(t *testing.T, s *store.Store) {
 		same(t, "in use after deletion", used, false)
 		return err
 	})
+}
+
+func workers(t *testing.T, s *store.Store) {
+	w := store.Worker{ID: "w-1", Node: "node", Host: "build-1", Started: then}
+	var before time.Time
+	write(t, s, func(tx *store.Tx) (err error) {
+		before, err = tx.Clock()
+		return errors.Join(err, tx.PutWorker(w), tx.PutWorker(store.Worker{ID: "w-2"}))
+	})
+	all := func() (got []store.Worker) {
+		t.Helper()
+		read(t, s, func(tx *store.Tx) (err error) {
+			got, err = tx.Workers()
+			return err
+		})
+		return got
+	}
+	found := all()
+	if len(found) != 2 || found[0].Seen.Before(before) || found[0].Seen.Sub(before) > time.Minute {
+		t.Fatalf("workers %+v, put at %v", found, before)
+	}
+	w.Seen = found[0].Seen
+	same(t, "worker", found[0], w)
+	time.Sleep(2 * time.Millisecond)
+	write(t, s, func(tx *store.Tx) error { return tx.Beat("w-1") })
+	if found = all(); !found[0].Seen.After(w.Seen) {
+		t.Errorf("after a beat it was last seen at %v, before at %v", found[0].Seen, w.Seen)
+	}
+
+	// Who holds a lease may write, until it is taken away.
+	ctx := store.Leased(t.Context(), "w-1")
+	if err := s.Write(ctx, func(tx *store.Tx) error { return tx.Insert(component("a", 1, 0, 0, 1)) }); err != nil {
+		t.Errorf("a write under a lease: %v", err)
+	}
+	write(t, s, func(tx *store.Tx) error { return errors.Join(tx.DeleteWorker("w-1"), tx.DeleteWorker("w-1")) })
+	err := s.Write(ctx, func(tx *store.Tx) error { return tx.Insert(component("b", 1, 0, 0, 1)) })
+	if !errors.Is(err, store.ErrLeaseLost) {
+		t.Errorf("a write under a lost lease: %v, want ErrLeaseLost", err)
+	}
+	if err := s.Write(t.Context(), func(tx *store.Tx) error { return tx.Beat("w-1") }); !errors.Is(err, store.ErrLeaseLost) {
+		t.Errorf("a beat without a lease: %v, want ErrLeaseLost", err)
+	}
+	same(t, "rows", len(list(t, s, store.Query{Limit: 10})), 1)
 }

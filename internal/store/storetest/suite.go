@@ -37,6 +37,7 @@ func Suite(t *testing.T, open Opener) {
 		"ImageRecords":         imageRecords,
 		"Instances":            instances,
 		"Deliveries":           deliveries,
+		"Workers":              workers,
 		"AMIs":                 amis,
 		"Snapshots":            snapshots,
 		"WriteIsAllOrNothing":  writeIsAllOrNothing,
