@@ -37,12 +37,11 @@ func (w *worker) Timeout(*river.Job[jobArgs]) time.Duration { return -1 }
 // early; then the job stays in the queue, its attempt not counted.
 func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	err := w.work(ctx, job)
-	select {
-	case <-w.engine.lost:
-		select {} // the job is another worker's; this process ends
-	default:
-		return err
+	if errors.Is(err, errLost) {
+		w.engine.lose()
+		select {} // the job is another worker's, whatever River would say of it; this process ends
 	}
+	return err
 }
 
 func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {

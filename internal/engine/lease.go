@@ -154,9 +154,12 @@ func (e *Engine) freeJobs(ctx context.Context, tx *store.Tx) error {
 // lose ends everything that this worker does: it was silent for so long that the
 // others have taken its jobs.
 func (e *Engine) lose() {
-	e.Log.Error("this worker was silent for too long and has lost its images to others; it ends")
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.isLost {
+		return
+	}
+	e.Log.Error("this worker was silent for too long and has lost its images to others; it ends")
 	e.isLost = true
 	for _, cancel := range e.running {
 		cancel(errLost)

@@ -120,8 +120,8 @@ func (s *Service) dueAgain(row store.Resource, now time.Time) (time.Time, error)
 func (s *Service) passOver(ctx context.Context, r request, due store.Resource) error {
 	return s.write(ctx, func(tx *store.Tx) error {
 		row, ok, err := tx.Resource(due.ARN)
-		if err != nil || !ok {
-			return err
+		if err != nil || !ok || !row.Due.Equal(due.Due) {
+			return err // deleted, changed, or passed over by another server
 		}
 		if row.Due, err = s.dueAgain(row, r.now); err != nil {
 			return err
