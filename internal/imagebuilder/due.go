@@ -130,7 +130,9 @@ func (s *Service) passOver(ctx context.Context, r request, due store.Resource) e
 		if err != nil {
 			return err
 		}
-		s.countFailure(p, &row)
+		if err := s.countFailure(ctx, tx, p, &row); err != nil {
+			return err
+		}
 		return replace(tx, row, p)
 	})
 }
@@ -141,7 +143,7 @@ const defaultFailures = 5
 
 // countFailure counts a scheduled failure, and disables the pipeline when there
 // were too many in a row.
-func (s *Service) countFailure(p *api.ImagePipeline, row *store.Resource) {
+func (s *Service) countFailure(ctx context.Context, tx *store.Tx, p *api.ImagePipeline, row *store.Resource) error {
 	limit := int32(defaultFailures)
 	if p.Schedule != nil && p.Schedule.AutoDisablePolicy != nil {
 		limit = or(p.Schedule.AutoDisablePolicy.FailureCount, limit)
@@ -151,7 +153,9 @@ func (s *Service) countFailure(p *api.ImagePipeline, row *store.Resource) {
 		p.Status = ptr(api.PipelineStatusDisabled)
 		row.Status, row.Due = text(p.Status), time.Time{}
 		s.log.Warn("a pipeline was disabled after failures in a row", "pipeline", row.ARN, "failures", *p.ConsecutiveFailures)
+		return s.tellDisabled(ctx, tx, *row, *p.ConsecutiveFailures)
 	}
+	return nil
 }
 
 // whyBuild says why a pipeline whose schedule is due shall build; "" if it shall

@@ -44,7 +44,7 @@ func recorded(tx *store.Tx, imageARN string) (*api.Image, store.Resource, error)
 
 // Transition moves an image to a state, and its pipeline's lastRunStatus with it
 // if it is the pipeline's last run.
-func (s *Service) Transition(_ context.Context, tx *store.Tx, imageARN string, to engine.Status, reason string, failure *engine.Failure) error {
+func (s *Service) Transition(ctx context.Context, tx *store.Tx, imageARN string, to engine.Status, reason string, failure *engine.Failure) error {
 	shape, row, err := recorded(tx, imageARN)
 	if err != nil {
 		return err
@@ -59,17 +59,22 @@ func (s *Service) Transition(_ context.Context, tx *store.Tx, imageARN string, t
 	if to == engine.Failed {
 		shape.State.FailureContext = failureContext(failure)
 	}
+	from := engine.Status(row.Status)
 	row.Status, row.Updated = string(to), s.now()
 	if err := replace(tx, row, shape); err != nil {
 		return err
 	}
-	return s.reportToPipeline(tx, row, shape, to)
+	a, _ := parseARN(imageARN)
+	if err := s.tell(ctx, tx, a, shape, from, to); err != nil {
+		return err
+	}
+	return s.reportToPipeline(ctx, tx, row, shape, to)
 }
 
 // reportToPipeline keeps lastRunStatus and the count of failures: a success sets
 // it back, a scheduled failure counts, a manual one does not (User Guide, "Use
 // cron expressions").
-func (s *Service) reportToPipeline(tx *store.Tx, imageRow store.Resource, shape *api.Image, to engine.Status) error {
+func (s *Service) reportToPipeline(ctx context.Context, tx *store.Tx, imageRow store.Resource, shape *api.Image, to engine.Status) error {
 	if imageRow.Parent == "" {
 		return nil
 	}
@@ -88,7 +93,9 @@ func (s *Service) reportToPipeline(tx *store.Tx, imageRow store.Resource, shape 
 	case to == engine.Available:
 		p.ConsecutiveFailures = ptr(int32(0))
 	case to == engine.Failed && or(shape.BuildType, "") == api.BuildTypeScheduled:
-		s.countFailure(p, &row)
+		if err := s.countFailure(ctx, tx, p, &row); err != nil {
+			return err
+		}
 	}
 	return replace(tx, row, p)
 }

@@ -21,6 +21,8 @@ type Config struct {
 	World      *cloud.World
 	Parents    Parents                           // nil: there are none
 	Parameters Parameters                        // nil: there are none
+	Topics     Topics                            // nil: nobody is told
+	Events     Events                            // nil: nobody is told
 	Bucket     Bucket                            // nil: s3:// addresses cannot be read
 	Quotas     Quotas                            // zero members: Amazon's defaults
 	Places     func(account string) access.Place // where accounts are in organisations; nil: nowhere
@@ -37,6 +39,8 @@ type Service struct {
 	world      *cloud.World
 	parents    Parents
 	parameters Parameters
+	topics     Topics
+	events     Events
 	bucket     Bucket
 	places     func(string) access.Place
 	quotas     Quotas
@@ -62,7 +66,7 @@ type Parameters interface {
 // New returns a Service and publishes the managed AMIs in the world. It starts
 // no builds until it was given a queue.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, bucket: cfg.Bucket, places: cfg.Places, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
+	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, topics: cfg.Topics, events: cfg.Events, bucket: cfg.Bucket, places: cfg.Places, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -167,7 +167,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	}
 	service := imagebuilder.New(imagebuilder.Config{
 		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
-		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Bucket: buckets, Log: s.log,
+		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Topics: s.topics, Events: s.events, Bucket: buckets, Log: s.log,
 		Quotas: quotas(o.Config.Quotas),
 	})
 	node, err := s.dir.Node()
