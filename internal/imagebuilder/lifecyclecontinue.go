@@ -48,11 +48,16 @@ func (s *Service) continueExecution(ctx context.Context, due store.Resource) err
 
 // doAct carries out one act of an execution, unless the execution was cancelled
 // or its policy is no longer in force.
-func (s *Service) doAct(ctx context.Context, due, actRow store.Resource) (stop bool, err error) {
+func (s *Service) doAct(ctx context.Context, due, seen store.Resource) (stop bool, err error) {
 	err = s.write(ctx, func(tx *store.Tx) error {
 		r := s.lifecycleRequest(due)
 		run, row, err := r.execution(tx, due.ARN)
 		if err != nil {
+			return err
+		}
+		// Another server on the same database may have done it meanwhile.
+		actRow, ok, err := tx.Resource(seen.ARN)
+		if err != nil || !ok || actRow.Status != seen.Status {
 			return err
 		}
 		act, err := decode[lifecycleAct](actRow)
