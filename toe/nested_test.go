@@ -52,6 +52,9 @@ func TestNested(t *testing.T) {
 	if got, want := b.read("out"), "success 3 1 2\n2"; got != want {
 		t.Errorf("out %q, want %q", got, want)
 	}
+	if got, want := r.Detail.Documents[0].Phases[0].Steps[1].Inputs, `[{"document":"`+b.dir+`/child.yaml","document-s3-bucket-owner":"","parameters":null,"phases":""}]`; got != want {
+		t.Errorf("inputs %s, want %s", got, want)
+	}
 	details := r.Detail.Documents[0].Phases[0].Steps[0].DetailedOutput
 	if len(details) != 2 || details[0].Documents[0].Name != "child" || details[0].ExecutionID == details[1].ExecutionID {
 		t.Errorf("detailed output %+v", details)

@@ -3,11 +3,13 @@ package toe_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/goldsmith-build/goldsmith/toe"
 )
@@ -211,6 +213,17 @@ func FuzzParse(f *testing.F) {
 	f.Add(every)
 	f.Add([]byte(document(bash)))
 	f.Add([]byte("schemaVersion: 1\nphases: &p [*p]"))
+	cases, err := filepath.Glob("testdata/conformance/*.txtar")
+	if err != nil || len(cases) == 0 {
+		f.Fatal("there are no cases", err)
+	}
+	for _, name := range cases {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, problems := toe.Parse("x", data)
 		if (d == nil) != (len(problems) > 0) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
 	"runtime"
@@ -205,11 +206,30 @@ func (r *resolver) inputs(s *Step) (*resolved, error) {
 				texts[f.Name] = f.Default
 			}
 		}
-		out.shown = append(out.shown, values)
+		out.shown = append(out.shown, shownInputs(s, values))
 		out.texts = append(out.texts, texts)
 		out.inputs.Entries = append(out.inputs.Entries, action.NewEntry(s.module, values))
 	}
 	return out, nil
+}
+
+// shownInputs are the inputs for logs: what was given, and for ExecuteDocument
+// also what was not (user guide, "ExecuteDocument": detailed output).
+func shownInputs(s *Step, values map[string]any) map[string]any {
+	if !s.module.Once {
+		return values
+	}
+	shown := maps.Clone(values)
+	for _, f := range s.module.Fields {
+		if _, ok := shown[f.Name]; ok {
+			continue
+		}
+		shown[f.Name] = ""
+		if f.Type == action.Pairs {
+			shown[f.Name] = nil
+		}
+	}
+	return shown
 }
 
 // field resolves one input. A value that came out of references is checked

@@ -1,15 +1,18 @@
 package action
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // newHost is a host on a folder of its own.
@@ -194,4 +197,46 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("%q gave %v", s, got)
 		}
 	}
+}
+
+// FuzzEncodings: what is written in an encoding reads as what it was, by both
+// ways to write.
+func FuzzEncodings(f *testing.F) {
+	for _, s := range []string{"", "a\n", "é\U0001f600", "\ufeffmark", "\xff", "\xed\xa0\x80"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for name, enc := range encodings {
+			var out bytes.Buffer
+			err := recode(&out, strings.NewReader(text), enc)
+			if (err == nil) != utf8.ValidString(text) {
+				t.Fatalf("%s: %q: %v", name, text, err)
+			}
+			if err != nil {
+				continue
+			}
+			want := strings.TrimPrefix(text, "\ufeff")
+			if !bytes.Equal(out.Bytes(), enc.encode(want)) {
+				t.Fatalf("%s: %q became %x", name, text, out.Bytes())
+			}
+			if got, err := enc.decode(out.Bytes()); err != nil || got != strings.TrimPrefix(want, "\ufeff") {
+				t.Fatalf("%s: %q reads as %q, %v", name, text, got, err)
+			}
+		}
+	})
+}
+
+// FuzzMatches compares with a regular expression.
+func FuzzMatches(f *testing.F) {
+	f.Add("a*b*c", "axbyc")
+	f.Add("[*]", "[x]")
+	f.Fuzz(func(t *testing.T, pattern, name string) {
+		if !utf8.ValidString(pattern) || !utf8.ValidString(name) || len(pattern)+len(name) > 200 {
+			t.Skip("names of files that regular expressions can speak of")
+		}
+		form := regexp.MustCompile("(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
+		if got, want := matches(pattern, name), form.MatchString(name); got != want {
+			t.Fatalf("%q matches %q: %v, want %v", pattern, name, got, want)
+		}
+	})
 }

@@ -136,3 +136,25 @@ func TestParseHostileBraces(t *testing.T) {
 		}
 	}
 }
+
+// FuzzExpand: values go in as they are, each where its reference stood, and
+// are not searched for references themselves.
+func FuzzExpand(f *testing.F) {
+	f.Add("a {{ bbb }} c {{ x.y.outputs[0].z }}", "{{ ccc }}")
+	f.Add("{{{ bbb }}}", "}}")
+	f.Add("{{ aaa }}{{ bbb }}", "{{")
+	f.Fuzz(func(t *testing.T, s, value string) {
+		text, _ := reference.Parse(s)
+		var want strings.Builder
+		end := 0
+		for _, r := range text.Refs() {
+			want.WriteString(s[end:r.Offset] + value)
+			end = r.Offset + len(r.Text)
+		}
+		want.WriteString(s[end:])
+		got, err := text.Expand(func(reference.Ref) (string, bool, error) { return value, false, nil })
+		if err != nil || got != want.String() {
+			t.Fatalf("%q with %q gave %q, %v; want %q", s, value, got, err, want.String())
+		}
+	})
+}
