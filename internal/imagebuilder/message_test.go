@@ -20,8 +20,6 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden messages")
-
 // heard keeps what the service tells.
 type heard struct {
 	messages []string // "TOPIC LANE" and the message
@@ -66,7 +64,7 @@ func golden(t *testing.T, name, got string) {
 	}
 	text.WriteByte('\n')
 	path := filepath.Join("testdata", name)
-	if *update {
+	if flag.Lookup("update").Value.String() == "true" { // defined by the tests inside of the package
 		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
