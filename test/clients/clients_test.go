@@ -1,8 +1,10 @@
 package clients
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -21,6 +23,13 @@ func TestEveryClientUnderstandsTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, built := serve(t, "--config", config)
+	bucket := filepath.Join(s.Dir, "s3", "story")
+	if err := os.MkdirAll(bucket, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bucket, "component.yaml"), []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r := &record{seen: map[string]map[string]map[outcome]int{}}
 	clients := all()
 	var mu sync.Mutex
@@ -29,9 +38,10 @@ func TestEveryClientUnderstandsTheServer(t *testing.T) {
 		for _, c := range clients {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				d := c.start(t, s)
+				d, chapters := c.start(t, s), 0
 				for _, ch := range story() {
 					t.Run(ch.name, func(t *testing.T) {
+						chapters++
 						teller := &teller{client: c, driver: d, record: r, names: map[string]string{"me": c.name}}
 						if ch.needs == "image" {
 							teller.names["image"] = built(t)
@@ -40,13 +50,13 @@ func TestEveryClientUnderstandsTheServer(t *testing.T) {
 					})
 				}
 				mu.Lock()
-				told[c.name] = true
+				told[c.name] = chapters == len(story()) // -run may have chosen some
 				mu.Unlock()
 			})
 		}
 	})
-	if len(told) == 0 || built(t) == "" {
-		t.Skip("the table is not looked at: this machine has no clients, or cannot build the image that they look at")
+	if !slices.Contains(slices.Collect(maps.Values(told)), true) || built(t) == "" {
+		t.Skip("the table is not looked at: no client heard the whole story, or this machine cannot build the image that they look at")
 	}
 	holdTable(t, r, clients, told)
 }

@@ -40,6 +40,12 @@ func components() []chapter {
 			call{op: "GetComponent", in: object{"componentBuildVersionArn": "$(build)"}, err: notFound, says: "$(build)"},
 			call{op: "ListTagsForResource", in: object{"resourceArn": "$(build)"}, err: notFound},
 		)...)},
+		{name: "component from a bucket", calls: []call{
+			{op: "CreateComponent", in: object{"name": "$(me)-stored", "semanticVersion": "1.0.0", "platform": "Linux", "uri": "s3://story/component.yaml"}, save: map[string]string{"stored": "componentBuildVersionArn"}},
+			{op: "GetComponent", in: object{"componentBuildVersionArn": "$(stored)"}, want: object{"component.data": document}},
+			{op: "DeleteComponent", in: object{"componentBuildVersionArn": "$(stored)"}},
+			{op: "CreateComponent", in: object{"name": "$(me)-lost", "semanticVersion": "1.0.0", "platform": "Linux", "uri": "s3://story/lost.yaml"}, err: "InvalidParameterValueException", says: "uri"},
+		}},
 		{name: "components of Amazon", calls: []call{
 			{op: "GetComponent", in: object{"componentBuildVersionArn": amazon + "component/update-linux/x.x.x"},
 				want: object{"component.arn": matching(amazon + `component/update-linux/\d+\.\d+\.\d+/\d+`), "component.platform": "Linux"}},

@@ -5,6 +5,7 @@ func recipes() []chapter {
 		arn       = own + "image-recipe/$(me)-recipe/1.0.0"
 		component = own + "component/$(me)-recipe-part/1.0.0/1"
 		boxed     = own + "component/$(me)-box-part/1.0.0/1"
+		swap      = own + "image-recipe/$(me)-swap/"
 		container = own + "container-recipe/$(me)-box/1.0.0"
 	)
 	create := object{"name": "$(me)-recipe", "semanticVersion": "1.0.0", "description": "golden", "parentImage": parent, "components": list{object{"componentArn": own + "component/$(me)-recipe-part/x.x.x"}},
@@ -49,6 +50,26 @@ func recipes() []chapter {
 				want: object{"imageRecipeSummaryList": count(2)}},
 			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(first)"}},
 			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": "$(second)"}},
+		}},
+		// What CloudFormation and Terraform do when a property changes that cannot be updated.
+		{name: "replacement", calls: []call{
+			part("$(me)-swap-part"),
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-swap", "semanticVersion": "1.0.0", "parentImage": parent, "components": parts("$(me)-swap-part")}},
+			{op: "CreateInfrastructureConfiguration", in: object{"name": "$(me)-swap", "instanceProfileName": "golden"}, save: map[string]string{"infra": "infrastructureConfigurationArn"}},
+			{op: "CreateImagePipeline", in: object{"name": "$(me)-swap", "imageRecipeArn": swap + "1.0.0", "infrastructureConfigurationArn": "$(infra)"}, save: map[string]string{"pipeline": "imagePipelineArn"}},
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-swap", "semanticVersion": "1.0.1", "parentImage": parent, "components": parts("$(me)-swap-part"), "workingDirectory": "/opt"}},
+			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": swap + "1.0.0"}, err: "ResourceDependencyException", says: "$(pipeline)"},
+			{op: "UpdateImagePipeline", in: object{"imagePipelineArn": "$(pipeline)", "imageRecipeArn": swap + "1.0.1", "infrastructureConfigurationArn": "$(infra)"}},
+			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": swap + "1.0.0"}},
+			{op: "GetImagePipeline", in: object{"imagePipelineArn": "$(pipeline)"}, want: object{"imagePipeline.imageRecipeArn": swap + "1.0.1"}},
+			// A name that was deleted is free again.
+			{op: "DeleteImagePipeline", in: object{"imagePipelineArn": "$(pipeline)"}},
+			{op: "CreateImagePipeline", in: object{"name": "$(me)-swap", "imageRecipeArn": swap + "1.0.1", "infrastructureConfigurationArn": "$(infra)"}, want: object{"imagePipelineArn": "$(pipeline)"}},
+			{op: "DeleteImagePipeline", in: object{"imagePipelineArn": "$(pipeline)"}},
+			{op: "CreateImageRecipe", in: object{"name": "$(me)-swap", "semanticVersion": "1.0.0", "parentImage": parent, "components": parts("$(me)-swap-part")}, want: object{"imageRecipeArn": swap + "1.0.0"}},
+			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": swap + "1.0.0"}},
+			{op: "DeleteImageRecipe", in: object{"imageRecipeArn": swap + "1.0.1"}},
+			{op: "DeleteInfrastructureConfiguration", in: object{"infrastructureConfigurationArn": "$(infra)"}},
 		}},
 		{name: "newer members of recipes", calls: []call{
 			part("$(me)-tags-part"),

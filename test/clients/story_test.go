@@ -152,7 +152,7 @@ func (t *teller) knows(ctx context.Context, op string) bool {
 var errEnded = errors.New("what was waited for will not come")
 
 // patience bounds how long a call is repeated.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // make makes a call, again and again if it says so, and judges the answer.
 func (t *teller) make(ctx context.Context, c call) (outcome, error) {
