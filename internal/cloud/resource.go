@@ -33,5 +33,8 @@ func (w *World) Resource(ctx context.Context, arn string) (r access.Resource, ok
 		}
 		return nil
 	})
-	return r, ok, err
+	if err != nil || !ok {
+		return access.Resource{}, false, err
+	}
+	return r, true, nil
 }

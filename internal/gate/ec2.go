@@ -11,10 +11,15 @@ import (
 // and snapshots have ARNs without an account.
 var ec2 = map[string]rule{
 	"CopyImage": rules(func(a asked, in *api.CopyImageInput) []need {
-		return []need{{action: a.action(), resource: a.ec2("image", nil), values: requestTags(specified(in.TagSpecifications, "image"))}}
+		from := a
+		if region := text(in.SourceRegion); region != "" {
+			from.Region = region
+		}
+		source := need{action: a.action(), resource: from.ec2("image", in.SourceImageId)}
+		return append(a.creating("image", in.TagSpecifications), source)
 	}),
 	"CreateLaunchTemplate": rules(func(a asked, in *api.CreateLaunchTemplateInput) []need {
-		return []need{{action: a.action(), resource: a.ec2("launch-template", nil), values: requestTags(specified(in.TagSpecifications, "launch-template"))}}
+		return a.creating("launch-template", in.TagSpecifications)
 	}),
 	"CreateLaunchTemplateVersion": template(func(in *api.CreateLaunchTemplateVersionInput) *string { return in.LaunchTemplateId }),
 	"CreateTags": rules(func(a asked, in *api.CreateTagsInput) []need {
@@ -43,6 +48,20 @@ var ec2 = map[string]rule{
 	"ResetImageAttribute":            image(func(in *api.ResetImageAttributeInput) *string { return in.ImageId }),
 }
 
+// creating is the need of an operation that makes a resource, with the tags that
+// it gets; giving it tags takes ec2:CreateTags as well.
+func (a asked) creating(kind string, given []api.TagSpecification) []need {
+	tags, arn := specified(given, api.ResourceType(kind)), a.ec2(kind, nil)
+	all := []need{{action: a.action(), resource: arn, values: requestTags(tags)}}
+	if len(tags) > 0 {
+		v := requestTags(tags)
+		v.Set("ec2:createaction", a.operation)
+		all = append(all, need{action: "ec2:CreateTags", resource: arn, values: v})
+	}
+	return all
+}
+
+// image is the rule of operations on one AMI.
 func image[I any](member func(in *I) *string) rule {
 	return rules(func(a asked, in *I) []need { return []need{{action: a.action(), resource: a.ec2("image", member(in))}} })
 }

@@ -302,3 +302,52 @@ func TestCodesAndWords(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What the services beside Image Builder need.
+func TestWhatTheCloudNeeds(t *testing.T) {
+	t.Parallel()
+	const (
+		ami       = "arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0"
+		parameter = "arn:aws:ssm:us-east-1:111111111111:parameter/golden/web"
+		topic     = "arn:aws:sns:us-east-1:111111111111:images"
+	)
+	all := allow("*", "*")
+	own := resources{ami: {ARN: ami, Tags: map[string]string{"team": "web"}}}
+	with := func(condition string) string {
+		return `{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {` + condition + `}}`
+	}
+	copied := &apiec2.CopyImageInput{
+		SourceImageId: ptr("ami-0123456789abcdef0"), SourceRegion: ptr("eu-west-1"),
+		TagSpecifications: []apiec2.TagSpecification{{ResourceType: ptr(apiec2.ResourceType("image")), Tags: []apiec2.Tag{{Key: ptr("team"), Value: ptr("web")}}}},
+	}
+	for name, c := range map[string]struct {
+		statements         []string
+		service, operation string
+		in                 any
+		allowed            bool
+	}{
+		"AMI":                     {[]string{allow("ec2:DeregisterImage", ami)}, "ec2", "DeregisterImage", &apiec2.DeregisterImageInput{ImageId: ptr("ami-0123456789abcdef0")}, true},
+		"another AMI":             {[]string{allow("ec2:DeregisterImage", ami)}, "ec2", "DeregisterImage", &apiec2.DeregisterImageInput{ImageId: ptr("ami-11111111111111111")}, false},
+		"AMI by tag":              {[]string{with(`"StringEquals": {"aws:ResourceTag/team": "web"}`)}, "ec2", "DeregisterImage", &apiec2.DeregisterImageInput{ImageId: ptr("ami-0123456789abcdef0")}, true},
+		"AMI by another tag":      {[]string{all, strings.Replace(with(`"StringEquals": {"aws:ResourceTag/team": "web"}`), "Allow", "Deny", 1)}, "ec2", "DeregisterImage", &apiec2.DeregisterImageInput{ImageId: ptr("ami-0123456789abcdef0")}, false},
+		"copy":                    {[]string{allow("ec2:CopyImage", "*"), allow("ec2:CreateTags", "*")}, "ec2", "CopyImage", copied, true},
+		"copy without its tags":   {[]string{allow("ec2:CopyImage", "*")}, "ec2", "CopyImage", copied, false},
+		"copy from elsewhere":     {[]string{all, `{"Effect": "Deny", "Action": "ec2:CopyImage", "Resource": "arn:aws:ec2:eu-west-1::image/*"}`}, "ec2", "CopyImage", copied, false},
+		"tags of a snapshot":      {[]string{allow("ec2:CreateTags", "arn:aws:ec2:*::image/*")}, "ec2", "CreateTags", &apiec2.CreateTagsInput{Resources: []string{"ami-0123456789abcdef0", "snap-0123456789abcdef0"}}, false},
+		"parameter":               {[]string{allow("ssm:GetParameter", parameter)}, "ssm", "GetParameter", &apissm.GetParameterInput{Name: ptr("/golden/web:3")}, true},
+		"parameter by ARN":        {[]string{allow("ssm:GetParameter", parameter)}, "ssm", "GetParameter", &apissm.GetParameterInput{Name: ptr(parameter)}, true},
+		"another's parameter":     {[]string{all}, "ssm", "GetParameter", &apissm.GetParameterInput{Name: ptr(strings.Replace(parameter, alice, bob, 1))}, false},
+		"one of two parameters":   {[]string{allow("ssm:GetParameters", parameter)}, "ssm", "GetParameters", &apissm.GetParametersInput{Names: []string{"/golden/web", "/golden/db"}}, false},
+		"overwriting a parameter": {[]string{with(`"Bool": {"ssm:Overwrite": "false"}`)}, "ssm", "PutParameter", &apissm.PutParameterInput{Name: ptr("/golden/web"), Overwrite: ptr(true)}, false},
+		"all below a path":        {[]string{with(`"Bool": {"ssm:Recursive": "false"}`)}, "ssm", "GetParametersByPath", &apissm.GetParametersByPathInput{Path: ptr("/golden"), Recursive: ptr(true)}, false},
+		"publish":                 {[]string{allow("sns:Publish", topic)}, "sns", "Publish", &apisns.PublishInput{TopicArn: ptr(topic)}, true},
+		"publish elsewhere":       {[]string{all}, "sns", "Publish", &apisns.PublishInput{TopicArn: ptr(strings.Replace(topic, alice, bob, 1))}, false},
+		"subscribe by mail":       {[]string{with(`"StringEquals": {"sns:Protocol": "https"}`)}, "sns", "Subscribe", &apisns.SubscribeInput{TopicArn: ptr(topic), Protocol: ptr("email")}, false},
+		"new topic without tags":  {[]string{allow("sns:CreateTopic", topic)}, "sns", "CreateTopic", &apisns.CreateTopicInput{Name: ptr("images"), Tags: []apisns.Tag{{Key: ptr("a"), Value: ptr("b")}}}, false},
+	} {
+		g := gate.New(map[string]gate.Resources{"ec2": own}, nil)
+		if err := authorize(g, caller(t, c.statements...), c.service, c.operation, c.in); (err == nil) != c.allowed {
+			t.Errorf("%s: %v, want allowed %v", name, err, c.allowed)
+		}
+	}
+}

@@ -253,9 +253,7 @@ func tagResource(a asked, in *api.TagResourceInput) []need {
 
 func untagResource(a asked, in *api.UntagResourceInput) []need {
 	all := a.on(in.ResourceArn)
-	if len(in.TagKeys) > 0 {
-		all[0].values = access.Values{"aws:tagkeys": in.TagKeys}
-	}
+	all[0].values = untagged(in.TagKeys)
 	return all
 }
 

@@ -99,6 +99,15 @@ func requestTags(tags map[string]string) access.Values {
 	return v
 }
 
+// untagged are the condition keys of tags that a request takes away.
+func untagged(keys []string) access.Values {
+	v := access.Values{}
+	if len(keys) > 0 {
+		v["aws:tagkeys"] = keys
+	}
+	return v
+}
+
 // tagKeys sets a condition key to the keys of tags.
 func tagKeys(v access.Values, name string, tags map[string]string) {
 	for key := range tags {

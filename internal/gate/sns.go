@@ -2,6 +2,7 @@ package gate
 
 import (
 	api "github.com/goldsmith-build/goldsmith/api/sns"
+	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 )
 
@@ -11,11 +12,12 @@ import (
 var sns = map[string]rule{
 	"ConfirmSubscription": on(func(in *api.ConfirmSubscriptionInput) *string { return in.TopicArn }),
 	"CreateTopic": rules(func(a asked, in *api.CreateTopicInput) []need {
-		tags := map[string]string{}
-		for _, t := range in.Tags {
-			tags[text(t.Key)] = text(t.Value)
+		tags, arn := topicTags(in.Tags), a.topic(text(in.Name))
+		all := []need{{action: a.action(), resource: arn, values: requestTags(tags)}}
+		if len(tags) > 0 {
+			all = append(all, need{action: "sns:TagResource", resource: arn, values: requestTags(tags)})
 		}
-		return []need{{action: a.action(), resource: a.topic(text(in.Name)), values: requestTags(tags)}}
+		return all
 	}),
 	"DeleteTopic":               on(func(in *api.DeleteTopicInput) *string { return in.TopicArn }),
 	"GetSubscriptionAttributes": on(func(in *api.GetSubscriptionAttributesInput) *string { return in.SubscriptionArn }),
@@ -35,10 +37,27 @@ var sns = map[string]rule{
 	}),
 	"SetSubscriptionAttributes": on(func(in *api.SetSubscriptionAttributesInput) *string { return in.SubscriptionArn }),
 	"SetTopicAttributes":        on(func(in *api.SetTopicAttributesInput) *string { return in.TopicArn }),
-	"Subscribe":                 on(func(in *api.SubscribeInput) *string { return in.TopicArn }),
-	"TagResource":               on(func(in *api.TagResourceInput) *string { return in.ResourceArn }),
-	"Unsubscribe":               on(func(in *api.UnsubscribeInput) *string { return in.SubscriptionArn }),
-	"UntagResource":             on(func(in *api.UntagResourceInput) *string { return in.ResourceArn }),
+	"Subscribe": rules(func(a asked, in *api.SubscribeInput) []need {
+		v := access.Values{}
+		v.Set("sns:protocol", text(in.Protocol))
+		v.Set("sns:endpoint", text(in.Endpoint))
+		return []need{{action: a.action(), resource: named(in.TopicArn), values: v}}
+	}),
+	"TagResource": rules(func(a asked, in *api.TagResourceInput) []need {
+		return []need{{action: a.action(), resource: named(in.ResourceArn), values: requestTags(topicTags(in.Tags))}}
+	}),
+	"Unsubscribe": on(func(in *api.UnsubscribeInput) *string { return in.SubscriptionArn }),
+	"UntagResource": rules(func(a asked, in *api.UntagResourceInput) []need {
+		return []need{{action: a.action(), resource: named(in.ResourceArn), values: untagged(in.TagKeys)}}
+	}),
+}
+
+func topicTags(given []api.Tag) map[string]string {
+	all := map[string]string{}
+	for _, t := range given {
+		all[text(t.Key)] = text(t.Value)
+	}
+	return all
 }
 
 // topic is the ARN of a topic of the caller's.

@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"strconv"
 	"strings"
 
 	api "github.com/goldsmith-build/goldsmith/api/ssm"
+	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 )
 
@@ -22,7 +24,11 @@ var ssm = map[string]rule{
 	"GetParameter":        parameter(func(in *api.GetParameterInput) *string { return in.Name }),
 	"GetParameterHistory": parameter(func(in *api.GetParameterHistoryInput) *string { return in.Name }),
 	"GetParameters":       parameters(func(in *api.GetParametersInput) []string { return in.Names }),
-	"GetParametersByPath": parameter(func(in *api.GetParametersByPathInput) *string { return in.Path }),
+	"GetParametersByPath": rules(func(a asked, in *api.GetParametersByPathInput) []need {
+		v := access.Values{}
+		v.Set("ssm:recursive", strconv.FormatBool(in.Recursive != nil && *in.Recursive))
+		return []need{{action: a.action(), resource: a.parameter(in.Path), values: v}}
+	}),
 	"ListTagsForResource": parameter(func(in *api.ListTagsForResourceInput) *string { return in.ResourceId }),
 	"PutParameter": rules(func(a asked, in *api.PutParameterInput) []need {
 		tags := map[string]string{}
@@ -30,13 +36,17 @@ var ssm = map[string]rule{
 			tags[text(t.Key)] = text(t.Value)
 		}
 		arn := a.parameter(in.Name)
-		all := []need{{action: a.action(), resource: arn, values: requestTags(tags)}}
+		v := requestTags(tags)
+		v.Set("ssm:overwrite", strconv.FormatBool(in.Overwrite != nil && *in.Overwrite))
+		all := []need{{action: a.action(), resource: arn, values: v}}
 		if len(tags) > 0 {
 			all = append(all, need{action: "ssm:AddTagsToResource", resource: arn, values: requestTags(tags)})
 		}
 		return all
 	}),
-	"RemoveTagsFromResource": parameter(func(in *api.RemoveTagsFromResourceInput) *string { return in.ResourceId }),
+	"RemoveTagsFromResource": rules(func(a asked, in *api.RemoveTagsFromResourceInput) []need {
+		return []need{{action: a.action(), resource: a.parameter(in.ResourceId), values: untagged(in.TagKeys)}}
+	}),
 }
 
 // parameter is the rule of operations on one parameter.
