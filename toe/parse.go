@@ -94,6 +94,10 @@ type parser struct {
 }
 
 func (p *parser) report(pr problem.Problem) {
+	if pr.Severity != problem.Error {
+		p.warning(pr)
+		return
+	}
 	if len(p.problems) < maxProblems {
 		p.problems = append(p.problems, pr)
 	}

@@ -111,7 +111,7 @@ func TestEval(t *testing.T) {
 		"{not: {fileExists: nope}}":                                           true,
 		"{not: [{fileExists: abc}]}":                                          false,
 		"{and: [{fileExists: abc}]}":                                          true,
-		"{not: {not: {and: [{or: [{fileExists: abc}]}]}}}":                    true,
+		"{not: {not: {and: [{fileExists: abc}]}}}":                            true,
 		"{stringEquals: '{{ Color }}', value: 'c{{ env:olor }}'}":             true,
 	} {
 		e, problems := parse(t, text, nil)
@@ -122,6 +122,19 @@ func TestEval(t *testing.T) {
 		if got, err := e.Eval(environment(dir)); err != nil || got != want {
 			t.Errorf("%s is %v, %v; want %v", text, got, err, want)
 		}
+	}
+}
+
+// TestDeepest: four levels are run, with a warning; see TestParseProblems for
+// five.
+func TestDeepest(t *testing.T) {
+	t.Parallel()
+	e, problems := parse(t, "{not: {not: {and: [{or: [{fileExists: abc}]}]}}}", nil)
+	if len(problems) != 1 || problems[0].Severity != problem.Warning || problems[0].Rule != "deep-condition" {
+		t.Errorf("problems %v", problems)
+	}
+	if got, err := e.Eval(environment(t.TempDir())); got || err != nil {
+		t.Errorf("it is %v, %v", got, err)
 	}
 }
 

@@ -34,10 +34,10 @@ type parser struct {
 	outcome *Outcome // nil where then and else have no meaning
 }
 
-// Parse reads the mapping that holds an expression. It reports every problem
-// and gives nil only if there is no expression to speak of. With an outcome,
-// the keys then and else are read into it, beside the operator or within a
-// logical operator's operand.
+// Parse reads the mapping that holds an expression. It reports every problem,
+// warnings included, and gives nil only if there is no expression to speak of.
+// With an outcome, the keys then and else are read into it, beside the operator
+// or within a logical operator's operand.
 func Parse(n *source.Node, outcome *Outcome, report func(problem.Problem)) *Expr {
 	p := &parser{report: report, outcome: outcome}
 	return p.expr(n, 0)
@@ -72,6 +72,11 @@ func (p *parser) expr(n *source.Node, depth int) *Expr {
 		return nil
 	}
 	if op := byName[found.Key.Text]; op != nil {
+		if depth == MaxDepth {
+			deep := found.Key.Problem("deep-condition", fmt.Sprintf("'%s' lies below %d levels of and, or, not; the original may count it as one more and refuse it.", op.name, MaxDepth))
+			deep.Severity = problem.Warning
+			p.report(deep)
+		}
 		return p.comparison(n, found, op)
 	}
 	return p.logical(found, depth+1)
