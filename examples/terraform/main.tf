@@ -28,11 +28,17 @@ provider "aws" {
   }
 }
 
+# Components and recipes are replaced, never changed: raise the version with the
+# change, and the old one goes when nothing uses it any more.
 resource "aws_imagebuilder_component" "web" {
   name     = "golden-web"
   platform = "Linux"
   version  = "1.0.0"
   data     = file("${path.module}/../golden-web/web.yaml")
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_imagebuilder_component" "web_test" {
@@ -40,6 +46,10 @@ resource "aws_imagebuilder_component" "web_test" {
   platform = "Linux"
   version  = "1.0.0"
   data     = file("${path.module}/../golden-web/web-test.yaml")
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_imagebuilder_image_recipe" "web" {
@@ -68,6 +78,10 @@ resource "aws_imagebuilder_image_recipe" "web" {
       volume_type           = "gp3"
       delete_on_termination = true
     }
+  }
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 

@@ -15,6 +15,7 @@ import hmac
 import http.client
 import json
 import os
+import re
 import sys
 import urllib.parse
 
@@ -182,9 +183,14 @@ class Checks:
             ok = status == 200 if self.echo else status < 500
         else:
             self.refused += 1
-            ok = (status, code) == (400, "InvalidParameterValueException") and f"'{where}" in message
+            ok = (status, code) == (400, "InvalidParameterValueException") and self.worded(message, where)
         if not ok:
             raise SystemExit(f"{op.name} {where}: {'allowed' if allowed else 'forbidden'} by the model, but {status} {code} {message}\n{json.dumps(params)[:2000]}")
+
+    @staticmethod
+    def worded(message, where):
+        """Whether an error says what is wrong in the service's words: a pattern's are known, the rest is made after them."""
+        return re.fullmatch(rf"The value supplied for parameter '({re.escape(where)}[^']*)' is not valid\. '\1' (must|is) .+", message, re.S)
 
     def operation(self, op, tried):
         shape = op.input_shape

@@ -207,9 +207,14 @@ func TestTheExampleOfTheREADME(t *testing.T) {
 
 	// A change in place, and a new version of a recipe, which the pipeline follows.
 	w.edit("main.tf", "cron(0 6 ? * sun *)", "rate(2 days)")
+	w.edit("main.tf", "Hello from a golden image made with Terraform", "Hello again")
+	w.edit("main.tf", `version      = "1.0.0"`, `version      = "1.0.1"`)
 	w.apply()
+	got = s.Boto("imagebuilder", "get_image_pipeline", map[string]any{"imagePipelineArn": pipeline})
+	if recipe := got.Str("imagePipeline", "imageRecipeArn"); !strings.HasSuffix(recipe, "image-recipe/golden-web/1.0.1") {
+		t.Errorf("the pipeline's recipe is %s", recipe)
+	}
 	w.run("destroy", "-auto-approve")
-	s.AWS("imagebuilder", "list-image-pipelines")
 	if left := s.AWS("imagebuilder", "list-components", "--owner", "Self"); left.Len("componentVersionList") != 0 {
 		t.Errorf("components are left: %v", left)
 	}
