@@ -59,11 +59,12 @@ func (w *World) own(tx *store.Tx, account, region, id string) (AMI, bool, error)
 }
 
 // Visible gives an AMI of a region if an account owns it or may launch it, or
-// if it is a managed one. What an account may not see does not exist for it.
+// if it is a managed one, and it is not disabled. What an account may not see
+// does not exist for it.
 func (w *World) Visible(ctx context.Context, tx *store.Tx, account, region, id string) (AMI, bool, error) {
 	a, ok, err := w.own(tx, account, region, id)
 	if ok || err != nil {
-		return a, ok, err
+		return a, ok && a.State != Disabled, err
 	}
 	managed, err := w.published(ctx, region)
 	if err != nil {

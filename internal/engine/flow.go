@@ -99,43 +99,9 @@ func (r *run) newFlow(i int) *flow {
 	f := &flow{run: r, definition: d, steps: make([]*store.StepExecution, len(d.document.Steps)), row: store.WorkflowExecution{
 		ImageARN: r.arn, WorkflowARN: d.ARN, Type: d.Type, ParallelGroup: d.Group, TotalSteps: len(d.document.Steps), Ordinal: i,
 	}}
-	f.scope = &workflow.Scope{Parameters: d.values, StepOutputs: map[string]map[string]any{}, WorkflowOutputs: r.outputs, ImageBuilder: r.variables(d.Type)}
+	f.scope = &workflow.Scope{Parameters: d.values, StepOutputs: map[string]map[string]any{}, WorkflowOutputs: r.outputs, ImageBuilder: r.plan.variables(d.Type)}
+	f.scope.ImageBuilder["dateTime"] = buildDate(r.engine.Now())
 	return f
-}
-
-// variables are the values of $.imagebuilder (User Guide, "Use dynamic
-// variables").
-func (r *run) variables(kind string) map[string]any {
-	p := r.plan
-	groups := make([]any, 0, len(p.Infrastructure.SecurityGroups))
-	for _, g := range p.Infrastructure.SecurityGroups {
-		groups = append(groups, g)
-	}
-	logs := map[string]any{}
-	if p.Infrastructure.LogBucket != "" {
-		logs = map[string]any{"s3Logs": map[string]any{"s3BucketName": p.Infrastructure.LogBucket, "s3KeyPrefix": p.Infrastructure.LogPrefix}}
-	}
-	return map[string]any{
-		"cloudWatchLogGroup":         p.LogGroup,
-		"cloudWatchLogStream":        fmt.Sprintf("%s/%d", p.Image.Version, p.Image.Build),
-		"collectImageMetadata":       p.Metadata,
-		"collectImageScanFindings":   p.Scan,
-		"dateTime":                   buildDate(r.engine.Now()),
-		"imageBuildNumber":           p.Image.Build,
-		"imageId":                    p.Parent.AMI,
-		"imageName":                  p.Image.Name,
-		"imageType":                  "AMI",
-		"imageVersionNumber":         p.Image.Version,
-		"instanceProfileName":        p.Infrastructure.InstanceProfile,
-		"platform":                   p.Parent.Platform,
-		"s3Logs":                     logs,
-		"securityGroups":             groups,
-		"sourceImageARN":             p.Parent.ARN,
-		"subnetId":                   p.Infrastructure.Subnet,
-		"terminateInstanceOnFailure": p.Infrastructure.TerminateOnFailure,
-		"workflowPhase":              map[string]string{"BUILD": "Build", "TEST": "Test", "DISTRIBUTION": "Distribution"}[kind],
-		"workingDirectory":           p.WorkingDir,
-	}
 }
 
 // execute runs the workflow to its end. The error is nil also if it failed and

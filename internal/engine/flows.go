@@ -19,6 +19,7 @@ type Workflow struct {
 	Parameters []WorkflowParameter `json:"parameters,omitempty"`
 	Group      string              `json:"parallelGroup,omitempty"` // tests of one group run side by side
 	OnFailure  string              `json:"onFailure"`               // of a test: ABORT or CONTINUE
+	Steps      []PlannedStep       `json:"steps"`                   // filled in by Settle
 }
 
 // WorkflowParameter is a value that the caller gave, as the API has it.

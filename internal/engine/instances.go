@@ -105,9 +105,6 @@ func (c *call) sourceAMI(ctx context.Context, id string) (source, error) {
 	if err != nil {
 		return source{}, fmt.Errorf("looking for %s: %w", id, err)
 	}
-	if ok && ami.State == cloud.Disabled {
-		return source{}, fmt.Errorf("the AMI '%s' is disabled", id)
-	}
 	root, hasRoot := ami.Root()
 	if !ok || !hasRoot || root.Manifest == "" {
 		return source{}, fmt.Errorf("the AMI '%s' does not exist in %s, or the account %s may not use it", id, c.plan.Image.Region, c.plan.Image.Account)

@@ -104,10 +104,10 @@ func (r *run) prepare(ctx context.Context) error {
 	})
 }
 
-// readFlows reads the plan's workflows; a plan without any has the default ones.
+// readFlows reads the plan's workflows.
 func (r *run) readFlows() (err error) {
-	if len(r.plan.Workflows) == 0 {
-		r.plan.Workflows = DefaultWorkflows(r.plan.Image.Region, r.plan.Tests)
+	if err := r.plan.Settle(); err != nil {
+		return err
 	}
 	r.flows, err = r.plan.read()
 	return err

@@ -66,7 +66,7 @@ func (s *Service) DistributeImage(ctx context.Context, in *api.DistributeImageIn
 func (s *Service) distributable(ctx context.Context, tx *store.Tx, r request, source string) (subject, error) {
 	if amiID.MatchString(source) {
 		ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, source)
-		if err == nil && (!ok || ami.State == cloud.Disabled || ami.OwnerAlias != "") {
+		if err == nil && (!ok || ami.OwnerAlias != "") {
 			err = invalid("sourceImage", "The AMI '%s' does not exist in %s, or it cannot be copied by the account %s.", source, r.Region, r.Account)
 		}
 		return subject{ami: ami, name: ami.Name, slug: source, version: store.Version{Major: 1}}, err
@@ -119,6 +119,9 @@ func (s *Service) startDistribution(ctx context.Context, tx *store.Tx, r request
 		ExecutionRole: in.ExecutionRole, LoggingConfiguration: in.LoggingConfiguration,
 	}
 	plan.LogGroup = logGroup(a, shape)
+	if err := plan.Settle(); err != nil {
+		return arn{}, err
+	}
 	if err := s.add(tx, r, a, store.Resource{Status: string(api.ImageStatusPending)}, shape); err != nil {
 		return arn{}, err
 	}

@@ -76,7 +76,7 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	}
 	tags := engine.Tags{"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": a.String()}
 	maps.Copy(tags, recipe.AmiTags)
-	return &engine.Plan{
+	plan := &engine.Plan{
 		Image: engine.Image{
 			ARN: a.String(), Name: text(recipe.Name), Slug: a.Name, Version: versionText(a.version), Build: a.version.Build, Account: r.Account, Region: r.Region,
 			Pipeline: text(shape.SourcePipelineArn), Recipe: text(recipe.Arn),
@@ -84,8 +84,17 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 		Parent: parent, Components: components, Volume: volume, Infrastructure: planInfrastructure(infra), Workflows: workflows,
 		Tests: tested(shape.ImageTestsConfiguration, shape.Workflows), Metadata: or(shape.EnhancedImageMetadataEnabled, true), Scan: wantsScan(shape), LogGroup: logGroup(a, shape),
 		AMITags: tags, WorkingDir: or(recipe.WorkingDirectory, defaultDirectory), Destinations: destinations, Omitted: omissions(shape),
-	}, nil
+	}
+	if shape.Tags[onFailureTag] == "keep" {
+		plan.Infrastructure.TerminateOnFailure = false
+	}
+	return plan, plan.Settle()
 }
+
+// onFailureTag is a tag of an image that says what becomes of its instances if
+// it fails: "keep" overrides the infrastructure configuration for this one
+// image.
+const onFailureTag = "goldsmith:on-failure"
 
 // planParent finds the disk that a parent image stands for, and the parent's own
 // block devices.

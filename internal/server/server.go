@@ -13,6 +13,7 @@ import (
 	apists "github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/access"
 	"github.com/goldsmith-build/goldsmith/internal/base"
+	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
@@ -157,19 +158,10 @@ func OpenStore(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*store
 // assemble puts the service and the engine together, which know each other by
 // interfaces only.
 func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*imagebuilder.Service, error) {
-	parents, err := base.Open(s.dir.Parents(), s.disks.Store)
-	if err != nil {
-		return nil, fmt.Errorf("opening the parent images: %w", err)
-	}
-	buckets, err := openBuckets(ctx, o.Config, s.dir)
+	service, parents, buckets, err := s.newService(ctx, o.Config, world)
 	if err != nil {
 		return nil, err
 	}
-	service := imagebuilder.New(imagebuilder.Config{
-		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
-		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Topics: s.topics, Events: s.events, Bucket: buckets, Log: s.log,
-		Quotas: quotas(o.Config.Quotas),
-	})
 	node, err := s.dir.Node()
 	if err != nil {
 		return nil, err
@@ -187,6 +179,23 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	service.Attach(s.engine)
 	s.outbox.Attach(s.engine)
 	return service, nil
+}
+
+// newService is the service over the server's parts, without an engine.
+func (s *Server) newService(ctx context.Context, cfg *config.Config, world *cloud.World) (*imagebuilder.Service, *base.Store, bucket.Buckets, error) {
+	parents, err := base.Open(s.dir.Parents(), s.disks.Store)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("opening the parent images: %w", err)
+	}
+	buckets, err := openBuckets(ctx, cfg, s.dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return imagebuilder.New(imagebuilder.Config{
+		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
+		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Topics: s.topics, Events: s.events, Bucket: buckets, Log: s.log,
+		Quotas: quotas(cfg.Quotas),
+	}), parents, buckets, nil
 }
 
 // quotas are the configuration's, in the service's terms.
