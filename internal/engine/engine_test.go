@@ -55,7 +55,8 @@ type world struct {
 	script  func(ctx context.Context, kind, text string, stdout, stderr io.Writer) (int, error)
 	refuse  map[string]int // by shape "VCPUxMIB": launches that fail
 	shapes  []string
-	builds  int             // Config.Builds
+	builds  int // Config.Builds
+	told    []WaitingStep
 	planned map[string]bool // images that a plan was made of
 }
 
@@ -198,6 +199,14 @@ func (w *world) Outputs(_ context.Context, tx *store.Tx, arn string, amis []Outp
 	if w.late {
 		return tx.RequestCancel(arn, time.Now())
 	}
+	return nil
+}
+
+// Waiting implements Recorder.
+func (w *world) Waiting(_ context.Context, _ *store.Tx, step WaitingStep) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = append(w.told, step)
 	return nil
 }
 

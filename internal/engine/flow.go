@@ -118,7 +118,7 @@ func (f *flow) execute(ctx context.Context) error {
 		return nil
 	}
 	switch cause := context.Cause(ctx); {
-	case errors.Is(err, errParked) || errors.Is(cause, errShutdown) || errors.Is(cause, errCancelled):
+	case errors.Is(err, errParked) || errors.Is(err, store.ErrLeaseLost) || errors.Is(cause, errShutdown) || errors.Is(cause, errLost) || errors.Is(cause, errCancelled):
 		return err // rows stay as they are, or are closed with the image
 	case errors.Is(cause, errGroupFailed):
 		f.row.Status, f.row.End, f.row.Message = stepCancelled, f.engine.Now(), cause.Error()

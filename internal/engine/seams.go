@@ -70,9 +70,24 @@ type Recorder interface {
 	// Outputs replaces the AMIs in the image's outputResources.
 	Outputs(ctx context.Context, tx *store.Tx, imageARN string, amis []OutputAMI) error
 
+	// Waiting tells those who want to know that a step waits for
+	// SendWorkflowStepAction.
+	Waiting(ctx context.Context, tx *store.Tx, step WaitingStep) error
+
 	// Metadata records what was found in the image: its OS ("Debian 12") and
 	// its packages, sorted by name.
 	Metadata(ctx context.Context, tx *store.Tx, imageARN, osVersion string, packages []Package) error
+}
+
+// WaitingStep is a step of an image's workflow that waits for somebody.
+type WaitingStep struct {
+	ImageARN            string
+	WorkflowARN         string
+	WorkflowExecutionID string
+	StepExecutionID     string
+	Name                string
+	TopicARN            string // snsTopicArn of the step; "": nobody is told by message
+	Payload             string // JSON for whom the message reaches, or ""
 }
 
 // OutputAMI is one published AMI.

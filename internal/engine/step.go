@@ -171,11 +171,12 @@ func (f *flow) stepDone(ctx context.Context, row *store.StepExecution, res resul
 
 // stepFailed records a failed step and returns its error. A failure that ends
 // the workflow begins its rollback in the same transaction. When the server
-// stops, the step stays RUNNING: the next server sees that it was interrupted.
+// stops, or has lost its lease, the step stays RUNNING: the next one sees that it
+// was interrupted.
 func (f *flow) stepFailed(ctx context.Context, step *workflow.Step, row *store.StepExecution, err error) error {
 	cause := context.Cause(ctx)
-	if errors.Is(cause, errShutdown) {
-		return cause
+	if errors.Is(cause, errShutdown) || errors.Is(cause, errLost) || errors.Is(err, store.ErrLeaseLost) {
+		return errors.Join(cause, err)
 	}
 	f.steps[row.Ordinal] = row
 	row.Status, row.End, row.Message = stepFailed, f.engine.Now(), cut(err.Error(), maxMessage)

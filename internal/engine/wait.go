@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -109,33 +107,10 @@ func (c *call) decided(ctx context.Context) (*decision, error) {
 	return &d, nil
 }
 
-// waitingEvent is the event that EventBridge would get (User Guide, "EventBridge
-// events").
-type waitingEvent struct {
-	Version    string            `json:"version"`
-	ID         string            `json:"id"`
-	DetailType string            `json:"detail-type"`
-	Source     string            `json:"source"`
-	Account    string            `json:"account"`
-	Time       string            `json:"time"`
-	Region     string            `json:"region"`
-	Resources  []string          `json:"resources"`
-	Detail     map[string]string `json:"detail"`
-}
-
-// announce says in the logs that the step waits, and in its message how to
-// answer.
+// announce tells of the waiting step, and says in its message how to answer.
 func (c *call) announce(ctx context.Context) error {
-	event, err := json.Marshal(waitingEvent{
-		Version: "0", ID: uuid.NewString(), DetailType: "EC2 Image Builder Workflow Step Waiting", Source: "aws.imagebuilder", Account: c.plan.Image.Account,
-		Time: c.engine.Now().UTC().Format("2006-01-02T15:04:05Z"), Region: c.plan.Image.Region, Resources: []string{c.arn, c.ARN},
-		Detail: map[string]string{"workflow-execution-id": c.row.WorkflowExecutionID, "workflow-step-execution-id": c.row.ID, "workflow-step-name": c.row.Name},
-	})
-	if err != nil {
-		return err
-	}
-	c.log.printf("Step %s waits for an action: %s", c.row.Name, event)
-	c.engine.Log.Info("a workflow step waits for an action", "image", c.arn, "step", c.row.ID, "event", string(event))
+	c.log.printf("Step %s waits for an action: aws imagebuilder send-workflow-step-action --step-execution-id %s --image-build-version-arn %s --action RESUME", c.row.Name, c.row.ID, c.arn)
+	c.engine.Log.Info("a workflow step waits for an action", "image", c.arn, "step", c.row.ID)
 	return c.engine.Store.Write(ctx, func(tx *store.Tx) error {
 		row, ok, err := tx.StepExecution(c.row.ID) // an answer may be there already
 		if err != nil || !ok {
@@ -143,7 +118,13 @@ func (c *call) announce(ctx context.Context) error {
 		}
 		row.Message = waitingMessage
 		*c.row = row
-		return putStep(tx, row)
+		if err := putStep(tx, row); err != nil {
+			return err
+		}
+		return c.engine.Recorder.Waiting(ctx, tx, WaitingStep{
+			ImageARN: c.arn, WorkflowARN: c.ARN, WorkflowExecutionID: row.WorkflowExecutionID, StepExecutionID: row.ID, Name: row.Name,
+			TopicARN: c.str("snsTopicArn"), Payload: c.str("payload"),
+		})
 	})
 }
 

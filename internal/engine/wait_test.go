@@ -2,11 +2,8 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -107,12 +104,13 @@ func TestWaitForAction(t *testing.T) {
 			if err := w.answer(again, "STOP", ""); fault.Code(err) != "InvalidRequestException" {
 				t.Errorf("a second answer gives %v", err)
 			}
-			log, _ := os.ReadFile(filepath.Join(w.dir, "logs/demo/1.0.0/1/image.log"))
-			_, line, _ := strings.Cut(string(log), "Step Ask waits for an action: ")
-			line, _, _ = strings.Cut(line, "\n")
-			var event map[string]any
-			if err := json.Unmarshal([]byte(line), &event); err != nil || event["detail-type"] != "EC2 Image Builder Workflow Step Waiting" || event["detail"].(map[string]any)["workflow-step-execution-id"] != step.ID {
-				t.Errorf("the event is %q (%v)", line, err)
+			for i, told := range w.told {
+				if told.StepExecutionID != []string{step.ID, again.ID}[i] || told.TopicARN != "arn:aws:sns:us-east-1:123456789012:ask" || told.Payload != `{"to": "demo"}` || told.WorkflowARN != w.plan.Workflows[0].ARN {
+					t.Errorf("somebody was told %+v", told)
+				}
+			}
+			if n := len(w.told); n != map[bool]int{true: 1, false: 2}[tc.same] {
+				t.Errorf("somebody was told %d times", n)
 			}
 			w.clean()
 		})

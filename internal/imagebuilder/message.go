@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"strings"
 	"time"
@@ -62,6 +63,37 @@ func (s *Service) tell(ctx context.Context, tx *store.Tx, a arn, shape *api.Imag
 		return fmt.Errorf("encoding the message about %s: %w", a, err)
 	}
 	return s.topics.Announce(ctx, tx, *shape.InfrastructureConfiguration.SnsTopicArn, a.String(), string(text))
+}
+
+// Waiting announces that a step of a workflow waits for SendWorkflowStepAction:
+// an event, and a message to the topic that the step names (User Guide,
+// "EventBridge integration" and "WaitForAction").
+func (s *Service) Waiting(ctx context.Context, tx *store.Tx, step engine.WaitingStep) error {
+	a, ok := parseARN(step.ImageARN)
+	if !ok {
+		return fmt.Errorf("%q is not the ARN of an image", step.ImageARN)
+	}
+	detail := map[string]any{"workflow-execution-id": step.WorkflowExecutionID, "workflow-step-execution-id": step.StepExecutionID, "workflow-step-name": step.Name}
+	if s.events != nil {
+		err := s.events.Put(ctx, tx, step.ImageARN, event.Event{
+			Kind: event.StepWaiting, Account: a.Account, Region: a.Region, Resources: []string{step.ImageARN, step.WorkflowARN}, Detail: maps.Clone(detail),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if s.topics == nil || step.TopicARN == "" {
+		return nil
+	}
+	detail["image-build-version-arn"], detail["workflow-build-version-arn"] = step.ImageARN, step.WorkflowARN
+	if step.Payload != "" {
+		detail["payload"] = json.RawMessage(step.Payload)
+	}
+	text, err := json.Marshal(detail)
+	if err != nil {
+		return fmt.Errorf("encoding the message about step %s: %w", step.Name, err)
+	}
+	return s.topics.Announce(ctx, tx, step.TopicARN, step.ImageARN, string(text))
 }
 
 // tellDisabled announces that failures in a row disabled a pipeline.
