@@ -27,3 +27,8 @@ var Number = number
 
 // Redacted is an address without its password.
 var Redacted = redacted
+
+// FailLater queues a statement that fails when it is sent.
+func FailLater(tx *Tx) error { return tx.later(failing) }
+
+var failing = define(`INSERT INTO client_token (account, region, operation, token, digest, response, created) VALUES (NULL, '', '', '', '', '', 0)`)

@@ -68,11 +68,11 @@ func (tx *Tx) ClearCancel(imageARN string) error {
 
 // PutPackages replaces the list of the packages that are in an image.
 func (tx *Tx) PutPackages(imageARN string, packages []Package) error {
-	if _, err := tx.exec(deletePackages, imageARN); err != nil {
+	if err := tx.later(deletePackages, imageARN); err != nil {
 		return failed("recording the packages of "+imageARN, err)
 	}
 	for i, p := range packages {
-		if _, err := tx.exec(putPackage, imageARN, i+1, prose(p.Name), prose(p.Version)); err != nil {
+		if err := tx.later(putPackage, imageARN, i+1, prose(p.Name), prose(p.Version)); err != nil {
 			return failed("recording the packages of "+imageARN, err)
 		}
 	}

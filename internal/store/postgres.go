@@ -174,36 +174,6 @@ func (p *postgres) begin(ctx context.Context, cancel context.CancelFunc, try fun
 	}
 }
 
-type postgresSession struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	tx     pgx.Tx
-}
-
-func (s *postgresSession) exec(st statement, args []any) (int64, error) {
-	tag, err := s.tx.Exec(s.ctx, numbered()[st], args...)
-	return tag.RowsAffected(), err
-}
-
-func (s *postgresSession) query(st statement, args []any) (rows, error) {
-	return s.tx.Query(s.ctx, numbered()[st], args...)
-}
-
-func (s *postgresSession) clock() (now time.Time, err error) {
-	err = s.tx.QueryRow(s.ctx, "SELECT clock_timestamp()").Scan(&now)
-	return now, err
-}
-
-func (s *postgresSession) commit() error {
-	defer s.cancel()
-	return s.tx.Commit(s.ctx)
-}
-
-func (s *postgresSession) rollback() {
-	defer s.cancel()
-	s.tx.Rollback(s.ctx) //nolint:errcheck // a connection that cannot say so is closed, which is the same
-}
-
 // ping implements database.
 func (p *postgres) ping(ctx context.Context) error { return p.readers.Ping(ctx) }
 

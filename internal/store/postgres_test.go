@@ -37,6 +37,7 @@ func TestPostgres(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, string){
 		"KilledProcessLosesNothing": func(t *testing.T, address string) { killWriter(t, address) },
 		"ProcessesTakeTurns":        processesTakeTurns,
+		"LateFailuresAreToldToAll":  lateFailures,
 		"OpenedByAllAtOnce":         openedByAllAtOnce,
 		"NewerSchemaIsRefused":      newerSchemaIsRefused,
 		"ListsNeverSort":            postgresListsNeverSort,
@@ -110,6 +111,47 @@ func processesTakeTurns(t *testing.T, address string) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// lateFailures has a statement that nobody waits for, and that fails when others'
+// are sent: whatever each writer was told is true.
+func lateFailures(t *testing.T, address string) {
+	s := openPostgres(t, address)
+	defer s.Close()
+	for range 20 {
+		var group sync.WaitGroup
+		results := make([]error, 12)
+		for i := range results {
+			group.Go(func() {
+				results[i] = s.Write(t.Context(), func(tx *store.Tx) error {
+					if err := tx.Insert(resource("n", int64(i+1))); err != nil || i%4 != 1 {
+						return err
+					}
+					return store.FailLater(tx)
+				})
+			})
+		}
+		group.Wait()
+		for i := 1; i < len(results); i += 4 {
+			if results[i] == nil {
+				t.Errorf("writer %d, whose statement failed, was told that all is well", i)
+			}
+		}
+		sameAsTold(t, s, results)
+		err := s.Write(t.Context(), func(tx *store.Tx) error {
+			for i, result := range results {
+				if result == nil {
+					if err := tx.Delete(resource("n", int64(i+1)).ARN); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -22,12 +22,12 @@ var (
 // SetReferences replaces all the references that source makes. It must exist;
 // when it is deleted its references go too.
 func (tx *Tx) SetReferences(source string, targets ...Target) error {
-	if _, err := tx.exec(deleteReferences, source); err != nil {
+	if err := tx.later(deleteReferences, source); err != nil {
 		return failed("removing the references of "+source, err)
 	}
 	for _, t := range targets {
 		args := append([]any{source}, t.args(t.Pattern.Major, t.Pattern.Minor, t.Pattern.Patch, t.Pattern.Build)...)
-		if _, err := tx.exec(insertReference, args...); err != nil {
+		if err := tx.later(insertReference, args...); err != nil {
 			return failed("adding a reference of "+source, err)
 		}
 	}

@@ -132,12 +132,12 @@ func (tx *Tx) Insert(r Resource) error {
 	}
 	latest, newest := !versionExists || before.Less(v), !nameExists || top.Less(v)
 	if latest && versionExists {
-		if _, err := tx.exec(clearLatest, r.args(v.Major, v.Minor, v.Patch)...); err != nil {
+		if err := tx.later(clearLatest, r.args(v.Major, v.Minor, v.Patch)...); err != nil {
 			return failed(doing, err)
 		}
 	}
 	if newest && nameExists {
-		if _, err := tx.exec(clearNewest, r.args()...); err != nil {
+		if err := tx.later(clearNewest, r.args()...); err != nil {
 			return failed(doing, err)
 		}
 	}
@@ -148,7 +148,7 @@ func (tx *Tx) Insert(r Resource) error {
 	if versionExists {
 		return nil
 	}
-	if _, err := tx.exec(addCount, string(r.Kind), r.Account, r.Region, 1); err != nil {
+	if err := tx.later(addCount, string(r.Kind), r.Account, r.Region, 1); err != nil {
 		return failed(doing, err)
 	}
 	return nil
@@ -217,7 +217,7 @@ func (tx *Tx) Delete(arn string) error {
 	if err != nil || more {
 		return err
 	}
-	if _, err := tx.exec(addCount, string(r.Kind), r.Account, r.Region, -1); err != nil {
+	if err := tx.later(addCount, string(r.Kind), r.Account, r.Region, -1); err != nil {
 		return failed("deleting "+arn, err)
 	}
 	return nil

@@ -79,6 +79,11 @@ func (d *direct) exec(st statement, args []any) (int64, error) {
 	return result.RowsAffected()
 }
 
+func (d *direct) later(st statement, args []any) error {
+	_, err := d.exec(st, args)
+	return err
+}
+
 func (d *direct) query(st statement, args []any) (rows, error) {
 	stmt, values, err := d.statement(st, args)
 	if err != nil {

@@ -49,7 +49,7 @@ const forgetEvery = 32
 // that are over age, so that their number follows the requests of a day and no
 // one has to clean up.
 func (tx *Tx) PutToken(t Token) error {
-	if _, err := tx.exec(insertToken, t.Account, t.Region, t.Operation, t.Token, t.Digest, t.Response, millis(t.Created)); err != nil {
+	if err := tx.later(insertToken, t.Account, t.Region, t.Operation, t.Token, t.Digest, t.Response, millis(t.Created)); err != nil {
 		return failed("keeping a client token", err)
 	}
 	if tx.store.tokens.Add(1)%forgetEvery != 1 {
@@ -61,7 +61,7 @@ func (tx *Tx) PutToken(t Token) error {
 		return err
 	}
 	for _, o := range old {
-		if _, err := tx.exec(deleteToken, o.Account, o.Region, o.Operation, o.Token); err != nil {
+		if err := tx.later(deleteToken, o.Account, o.Region, o.Operation, o.Token); err != nil {
 			return failed("forgetting a client token", err)
 		}
 	}

@@ -26,6 +26,11 @@ type session interface {
 	// exec runs a statement that gives no rows and says how many it changed.
 	exec(st statement, args []any) (changed int64, err error)
 
+	// later runs a statement whose outcome nobody waits for, now or with the
+	// next one: on a server each wait is a way there and back. If it fails, so
+	// does that one, or the commit.
+	later(st statement, args []any) error
+
 	// query runs a statement that gives rows, which the caller closes.
 	query(st statement, args []any) (rows, error)
 
@@ -60,6 +65,7 @@ func (tx *Tx) SQL() *sql.Tx {
 // PGX is the transaction for the job queue on PostgreSQL; nil on SQLite.
 func (tx *Tx) PGX() pgx.Tx {
 	if s, ok := tx.session.(*postgresSession); ok {
+		_ = tx.noted(s.flush()) // an error has ended the transaction, and every statement will say so
 		return s.tx
 	}
 	return nil
@@ -82,6 +88,16 @@ func (tx *Tx) exec(st statement, args ...any) (changed int64, err error) {
 		changed, err = tx.session.exec(st, args)
 	}
 	return changed, tx.noted(err)
+}
+
+// later is exec for a statement that cannot fail for a reason that its caller
+// would handle.
+func (tx *Tx) later(st statement, args ...any) error {
+	err := checkText(args)
+	if err == nil {
+		err = tx.session.later(st, args)
+	}
+	return tx.noted(err)
 }
 
 // noted remembers that a statement failed: a Write that goes on regardless must

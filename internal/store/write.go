@@ -148,7 +148,7 @@ func (s *Store) gather(session session, batch []*write) []*write {
 			if !w.claimed.CompareAndSwap(false, true) {
 				continue
 			}
-			if _, err := session.exec(savepoint, nil); err != nil {
+			if err := session.later(savepoint, nil); err != nil {
 				w.refuse(failed("beginning a transaction", err))
 				return batch
 			}
