@@ -57,23 +57,6 @@ func (b *bench) api() error {
 	defer stop()
 	sides := []*side{ours, shared, moto}
 
-	var pages []string
-	walk := func(n int) error {
-		for _, s := range sides[:2] {
-			if err := s.fill(n); err != nil {
-				return err
-			}
-			took, err := s.walk(n)
-			if err != nil {
-				return err
-			}
-			pages = append(pages, fmt.Sprintf("| %s | %d | %s |", s.name, n, spread(took, "%.2f")))
-		}
-		return nil
-	}
-	if err := walk(few); err != nil {
-		return err
-	}
 	for _, s := range sides {
 		if err := s.fill(some); err != nil {
 			return err
@@ -85,12 +68,6 @@ func (b *bench) api() error {
 	if err := memory(sides); err != nil {
 		return err
 	}
-	if err := walk(many); err != nil {
-		return err
-	}
-	fmt.Printf("\n### A page of a list\n\nListComponents, pages of 25 by one client, the first half of the list.\n\n")
-	fmt.Println("| | components stored | milliseconds: median (min to max) |\n| --- | --- | --- |")
-	fmt.Println(strings.Join(pages, "\n"))
 	return nil
 }
 

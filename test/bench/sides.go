@@ -25,15 +25,23 @@ const document = "name: small\nschemaVersion: 1.0\nphases:\n  - name: build\n   
 // goldsmithSide starts a server, on SQLite or on a database server, and says how
 // its requests look.
 func (b *bench) goldsmithSide(name string, database *pgserver.Server) (*side, func(), error) {
-	settings := "quotas: {components: -1}\n"
+	address := ""
 	if database != nil {
-		address, err := database.Database()
-		if err != nil {
+		var err error
+		if address, err = database.Database(); err != nil {
 			return nil, nil, err
 		}
+	}
+	return b.goldsmithOn(name, database, address, filepath.Join(b.tmp, "api-"+strings.ToLower(name)))
+}
+
+// goldsmithOn is goldsmithSide on a data folder, and a database of the server if
+// address is not "".
+func (b *bench) goldsmithOn(name string, database *pgserver.Server, address, dir string) (*side, func(), error) {
+	settings := "quotas: {components: -1}\n"
+	if address != "" {
 		settings += fmt.Sprintf("database: %q\n", address)
 	}
-	dir := filepath.Join(b.tmp, "api-"+strings.ToLower(name))
 	url, pid, stop, err := b.serve(dir, settings)
 	if err != nil {
 		return nil, nil, err
