@@ -1,8 +1,7 @@
-package imagebuilder
+package imagebuilder_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -20,8 +19,6 @@ import (
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // whenCodes say when the service answers with each code of the model.
 var whenCodes = map[string]string{
