@@ -3,6 +3,7 @@ package imagebuilder_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,9 @@ const (
 	home   = "us-east-1"
 	prefix = "arn:aws:imagebuilder:us-east-1:111111111111:"
 )
+
+// update writes the golden files of the package's tests anew.
+var update = flag.Bool("update", false, "write the golden files anew")
 
 var start = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -64,7 +63,7 @@ func golden(t *testing.T, name, got string) {
 	}
 	text.WriteByte('\n')
 	path := filepath.Join("testdata", name)
-	if flag.Lookup("update").Value.String() == "true" { // defined by the tests inside of the package
+	if *update {
 		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
