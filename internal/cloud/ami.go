@@ -173,6 +173,11 @@ func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
 	if !ok {
 		return AMI{}, notFound(id)
 	}
+	return w.copyOf(tx, from, to)
+}
+
+// copyOf is Copy of an AMI that may be a managed one.
+func (w *World) copyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
 	c := from
 	c.ID, c.State, c.Created, c.OwnerAlias, c.DeprecationTime = "", "", time.Time{}, "", time.Time{}
 	c.Source = Source{ID: from.ID, Region: from.Region}

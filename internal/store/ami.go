@@ -37,6 +37,7 @@ var (
 	deleteGrants = define(`DELETE FROM ami_grant WHERE ami = ?`)
 
 	insertSnapshot = define(`INSERT INTO snapshot (id, account, region, manifest, created, doc) VALUES (?, ?, ?, ?, ?, ?)`)
+	updateSnapshot = define(`UPDATE snapshot SET doc = ? WHERE id = ?`)
 	deleteSnapshot = define(`DELETE FROM snapshot WHERE id = ?`)
 	selectSnapshot = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE id = ?`)
 	listSnapshots  = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE account = ? AND region = ? AND id > ? ORDER BY id LIMIT ? + 0`)
@@ -110,6 +111,19 @@ func (tx *Tx) VisibleAMIs(account, region, after string, limit int) ([]AMI, erro
 func (tx *Tx) InsertSnapshot(s Snapshot) error {
 	if _, err := tx.exec(insertSnapshot, s.ID, s.Account, s.Region, s.Manifest, millis(s.Created), s.Doc); err != nil {
 		return failed("adding "+s.ID, err)
+	}
+	return nil
+}
+
+// UpdateSnapshot replaces the document of a snapshot; ErrNotFound if it is not
+// there.
+func (tx *Tx) UpdateSnapshot(id string, doc []byte) error {
+	n, err := tx.exec(updateSnapshot, doc, id)
+	if err != nil {
+		return failed("changing "+id, err)
+	}
+	if n == 0 {
+		return failed("changing "+id, ErrNotFound)
 	}
 	return nil
 }
