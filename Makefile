@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint generate verify bench e2e fuzz clean
+.PHONY: help build demo test lint generate platforms verify bench e2e fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ lint: ## formatting, vet, staticcheck, shell scripts
 generate: ## make the API's shapes and docs/conformance.md anew
 	@script/setup go client
 	@script/generate
+
+platforms: ## bin/toe for every platform is at most 20 MiB (several minutes)
+	@script/setup go
+	TOE_PLATFORMS=all go test -count=1 -v -run TestSize ./cmd/toe
 
 verify: ## check that generated files are what the generator makes
 	@script/setup go client
