@@ -70,7 +70,10 @@ func TestMain(m *testing.M) {
 	retryPause = time.Millisecond
 	flag.Parse()
 	status := m.Run()
-	whole := flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == "" && flag.Lookup("test.fuzz").Value.String() == ""
+	whole := true
+	for _, name := range []string{"test.run", "test.skip", "test.fuzz", "test.list"} {
+		whole = whole && flag.Lookup(name).Value.String() == ""
+	}
 	if status == 0 && whole {
 		if err := checkEvidence(); err != nil {
 			fmt.Println(err)
