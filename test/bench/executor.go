@@ -103,7 +103,13 @@ func (b *bench) runToe(file string) (*os.ProcessState, error) {
 	}
 	defer os.RemoveAll(dir)
 	cmd := exec.Command(filepath.Join(b.bin, "toe"), "run", "-d", file, "-l", dir, "-s", filepath.Join(dir, "state"))
-	out, err := cmd.CombinedOutput()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	cmd.Stderr = null // what steps print comes there, too
+	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("toe run: %w: %s", err, out)
 	}
