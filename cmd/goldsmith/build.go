@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,15 +19,34 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/engine"
 )
 
+// What 'goldsmith build --on-failure' takes.
+const (
+	keepOnFailure  = "keep"
+	shellOnFailure = "shell"
+	retryOnFailure = "retry"
+)
+
 // buildCommand is 'goldsmith build PIPELINE'.
 func buildCommand() *cobra.Command {
 	var watch bool
+	var onFailure string
 	cmd := &cobra.Command{
 		Use:   "build PIPELINE",
 		Short: "Start a pipeline on the running server",
-		Long:  "Start a pipeline on the running server. PIPELINE is the ARN of an image pipeline.",
-		Args:  exactArgs(1),
+		Long: "Start a pipeline on the running server. PIPELINE is the ARN of an image pipeline.\n\n" +
+			"--on-failure keep keeps the instance of this image if it fails, whatever the infrastructure configuration says;\n" +
+			"shell does so and opens a shell in it; retry runs the test or distribution stage in which the image failed once\n" +
+			"more. shell and retry look on until the image has ended.",
+		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			input := &imagebuilder.StartImagePipelineExecutionInput{ImagePipelineArn: &args[0]}
+			switch onFailure {
+			case "", retryOnFailure:
+			case keepOnFailure, shellOnFailure:
+				input.Tags = map[string]string{"goldsmith:on-failure": "keep"}
+			default:
+				return usageError{fmt.Errorf("--on-failure %q: it is keep, shell or retry", onFailure)}
+			}
 			_, data, err := existingData(cmd)
 			if err != nil {
 				return err
@@ -33,18 +55,60 @@ func buildCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := client.StartImagePipelineExecution(cmd.Context(), &imagebuilder.StartImagePipelineExecutionInput{ImagePipelineArn: &args[0]})
+			out, err := client.StartImagePipelineExecution(cmd.Context(), input)
 			if err != nil {
 				return err
 			}
-			if !watch {
-				return printResult(cmd, map[string]any{"image": *out.ImageBuildVersionArn}, *out.ImageBuildVersionArn)
+			image := *out.ImageBuildVersionArn
+			if !watch && onFailure != shellOnFailure && onFailure != retryOnFailure {
+				return printResult(cmd, map[string]any{"image": image}, image)
 			}
-			return watchImage(cmd, client, data, *out.ImageBuildVersionArn)
+			err = watchImage(cmd, client, data, image, 0)
+			if err == nil || cmd.Context().Err() != nil {
+				return err
+			}
+			return afterFailure(cmd, client, data, image, onFailure, err)
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "look on until the image has ended; exit status 1 if it failed")
+	cmd.Flags().StringVar(&onFailure, "on-failure", "", "keep, shell or retry")
 	return cmd
+}
+
+// afterFailure does what was asked for if the image fails. The error is the
+// image's if nothing helped.
+func afterFailure(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Dir, image, onFailure string, failure error) error {
+	switch onFailure {
+	case shellOnFailure:
+		fmt.Fprintln(cmd.ErrOrStderr(), failure)
+		var status exitStatus // of the shell: the build's counts
+		if err := openShell(cmd.Context(), data, image); err != nil && !errors.As(err, &status) {
+			return errors.Join(failure, err)
+		}
+		return failure
+	case retryOnFailure:
+		fmt.Fprintln(cmd.ErrOrStderr(), failure)
+		seen := logSize(data, image)
+		if _, err := client.RetryImage(cmd.Context(), &imagebuilder.RetryImageInput{ImageBuildVersionArn: &image}); err != nil {
+			return errors.Join(failure, err)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Retrying %s\n", image)
+		return watchImage(cmd, client, data, image, seen)
+	}
+	return failure
+}
+
+// logSize is how long an image's log is, in bytes; 0 if there is none.
+func logSize(data datadir.Dir, arn string) int64 {
+	dir, err := logDir(data, arn)
+	if err != nil {
+		return 0
+	}
+	info, err := os.Stat(filepath.Join(dir, "image.log"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // client talks to the server of a data folder, in the region of an ARN.
@@ -72,15 +136,16 @@ func client(data datadir.Dir, arn string) (*imagebuilder.Client, error) {
 // that failed before it had a plan has no log.
 const logsGrace = 2 * time.Second
 
-// watchImage prints the image's log as it grows and its end.
-func watchImage(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Dir, arn string) error {
+// watchImage prints the image's log as it grows, from a place in it, and the
+// image's end.
+func watchImage(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Dir, arn string, from int64) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	out := cmd.ErrOrStderr()
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
-		followImage(ctx, out, data, arn)
+		followImage(ctx, out, data, arn, from)
 	}()
 	for {
 		got, err := client.GetImage(cmd.Context(), &imagebuilder.GetImageInput{ImageBuildVersionArn: &arn})
@@ -111,10 +176,10 @@ func watchImage(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Di
 }
 
 // followImage waits for the image's log to appear and follows it.
-func followImage(ctx context.Context, w io.Writer, data datadir.Dir, arn string) {
+func followImage(ctx context.Context, w io.Writer, data datadir.Dir, arn string, from int64) {
 	for ctx.Err() == nil {
 		if dir, err := logDir(data, arn); err == nil {
-			followFile(ctx, w, dir+"/image.log")
+			followFile(ctx, w, dir+"/image.log", from)
 			return
 		}
 		select {

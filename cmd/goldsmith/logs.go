@@ -38,7 +38,7 @@ func logsCommand() *cobra.Command {
 			case boot:
 				return printMatching(cmd.OutOrStdout(), dir, "boot.log")
 			case follow:
-				return followFile(cmd.Context(), cmd.OutOrStdout(), filepath.Join(dir, "image.log"))
+				return followFile(cmd.Context(), cmd.OutOrStdout(), filepath.Join(dir, "image.log"), 0)
 			}
 			if err := printMatching(cmd.OutOrStdout(), dir, "image.log"); err != nil {
 				return err
@@ -139,13 +139,17 @@ func printable(text string) string {
 	}, escapes.ReplaceAllString(text, ""))
 }
 
-// followFile prints a file as it grows, until the image's end is in it.
-func followFile(ctx context.Context, w io.Writer, path string) error {
+// followFile prints a file as it grows, from a place in it until the image's end
+// comes.
+func followFile(ctx context.Context, w io.Writer, path string, from int64) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return err
+	}
 	lines := bufio.NewReader(f)
 	var line string // a read may end in the middle of one
 	for {

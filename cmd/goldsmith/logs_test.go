@@ -29,7 +29,7 @@ func TestFollowFile(t *testing.T) {
 	defer cancel()
 	var out strings.Builder
 	done := make(chan error, 1)
-	go func() { done <- followFile(ctx, &out, path) }()
+	go func() { done <- followFile(ctx, &out, path, 0) }()
 	for _, piece := range pieces {
 		if _, err := f.WriteString(piece); err != nil {
 			t.Fatal(err)

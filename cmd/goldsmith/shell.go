@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
@@ -34,18 +35,23 @@ func shellCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			kept, err := engine.FindKept(string(data), args[0])
-			if err != nil {
-				return err
-			}
-			// The lock says whether the server lives: after a crash the note is
-			// old, and its process ids may be anybody's.
-			if len(kept.Enter) > 0 && data.Locked() && unix.Kill(kept.PID, 0) == nil {
-				return enter(cmd.Context(), kept.Kind, kept.Dir, kept.Enter)
-			}
-			return enterVolume(cmd.Context(), kept)
+			return openShell(cmd.Context(), data, args[0])
 		},
 	}
+}
+
+// openShell opens a shell in the kept instance of an image.
+func openShell(ctx context.Context, data datadir.Dir, image string) error {
+	kept, err := engine.FindKept(string(data), image)
+	if err != nil {
+		return err
+	}
+	// The lock says whether the server lives: after a crash the note is old, and
+	// its process ids may be anybody's.
+	if len(kept.Enter) > 0 && data.Locked() && unix.Kill(kept.PID, 0) == nil {
+		return enter(ctx, kept.Kind, kept.Dir, kept.Enter)
+	}
+	return enterVolume(ctx, kept)
 }
 
 // enter opens a shell in a running instance and ends with its status: on a
