@@ -325,5 +325,5 @@ func TestParentsByState(t *testing.T) {
 	must(f.update(older, "AVAILABLE"))(t)
 	f.write(func(tx *store.Tx) error { return f.world.Disable(tx, *f.image(older).OutputResources.Amis[0].Image) })
 	_, err = f.Plan(f.ctx, image)
-	wantFault(t, err, "ClientException", "is disabled")
+	wantFault(t, err, "ClientException", "has no AMI in us-east-1 any more") // a disabled AMI is not there to be launched
 }

@@ -221,9 +221,6 @@ func usableImage(tx *store.Tx, key store.Key, pattern store.Version) (best store
 }
 
 func parentFromAMI(requested, imageARN string, ami cloud.AMI) (engine.Parent, []cloud.BlockDevice, error) {
-	if ami.State == cloud.Disabled {
-		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) is disabled.", requested, ami.ID)
-	}
 	root, ok := ami.Root()
 	if !ok || root.Manifest == "" {
 		return engine.Parent{}, nil, fault.New(api.CodeClient, "The parent image '%s' (%s) has no root volume with a snapshot.", requested, ami.ID)
