@@ -180,6 +180,9 @@ func (c *Config) hasSecrets() bool {
 	if slices.ContainsFunc(c.Events, func(w Webhook) bool { return w.Secret != "" }) {
 		return true
 	}
+	if slices.ContainsFunc(c.Events, func(w Webhook) bool { return w.Secret != "" }) {
+		return true
+	}
 	for _, a := range c.Accounts {
 		if len(a.Keys) > 0 || slices.ContainsFunc(a.Users, func(u User) bool { return len(u.Keys) > 0 }) {
 			return true

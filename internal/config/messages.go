@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+
+	"github.com/goldsmith-build/goldsmith/internal/identity"
 )
 
 // Webhook is told of events of images, in EventBridge's shape.
 type Webhook struct {
-	URL    string `yaml:"url"`
-	Secret string `yaml:"secret"` // signs the requests
+	URL    string          `yaml:"url"`
+	Secret identity.Secret `yaml:"secret"` // signs the requests
 }
 
 // Notifications say where messages of topics and events may go.

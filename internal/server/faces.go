@@ -44,7 +44,7 @@ func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
 	})
 	var hooks []event.Webhook
 	for _, e := range cfg.Events {
-		hooks = append(hooks, event.Webhook{URL: e.URL, Secret: e.Secret})
+		hooks = append(hooks, event.Webhook{URL: e.URL, Secret: string(e.Secret)})
 	}
 	s.events = event.New(s.outbox, hooks, nil)
 	return nil
