@@ -5,5 +5,6 @@
 // The story is a table: calls with their results and errors, written once in the
 // API's own words. A driver says each call in its client's way and hands back
 // what the client made of the answer. From what came back the test writes
-// docs/compatibility-table.md (with -update) or holds that file to it.
+// docs/compatibility-table.md (with -update) or holds that file to it. The
+// decision 0070 says why it is done in this way.
 package clients
