@@ -36,12 +36,12 @@ func Parse(kind Kind, document string) (*Policy, error) {
 		switch f.name {
 		case "Version":
 			if f.text == nil || *f.text != "2012-10-17" && *f.text != "2008-10-17" {
-				return nil, errors.New(`Version: it must be "2012-10-17" or "2008-10-17"`)
+				return nil, malformed(`Version: it must be "2012-10-17" or "2008-10-17"`)
 			}
 			variables = *f.text == "2012-10-17"
 		case "Id":
 			if f.text == nil {
-				return nil, errors.New("Id: it must be a string")
+				return nil, malformed("Id: it must be a string")
 			}
 		case "Statement":
 			statements = f.items
@@ -53,17 +53,17 @@ func Parse(kind Kind, document string) (*Policy, error) {
 		}
 	}
 	if len(statements) == 0 {
-		return nil, errors.New("Statement: there must be at least one")
+		return nil, malformed("Statement: there must be at least one")
 	}
 	p := &Policy{}
 	sids := map[string]bool{}
 	for i, n := range statements {
 		s, sid, err := parseStatement(kind, n, variables)
 		if err == nil && sid != "" && sids[sid] {
-			err = fmt.Errorf("Sid: %q is there twice", clip(sid))
+			err = malformed("Sid: %q is there twice", clip(sid))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("Statement[%d]: %w", i, err)
+			return nil, malformed("Statement[%d]: %w", i, err)
 		}
 		sids[sid] = true
 		p.statements = append(p.statements, s)
@@ -83,7 +83,7 @@ func parseStatement(kind Kind, n node, variables bool) (s statement, sid string,
 		switch f.name {
 		case "Sid":
 			if f.text == nil || kind == IdentityBased && !sidForm.MatchString(*f.text) {
-				return s, "", errors.New("Sid: it must be a string of letters and digits")
+				return s, "", malformed("Sid: it must be a string of letters and digits")
 			}
 			sid = *f.text
 		case "Effect":
@@ -91,7 +91,7 @@ func parseStatement(kind Kind, n node, variables bool) (s statement, sid string,
 				effect = *f.text
 			}
 			if effect != "Allow" && effect != "Deny" {
-				return s, "", errors.New(`Effect: it must be "Allow" or "Deny"`)
+				return s, "", malformed(`Effect: it must be "Allow" or "Deny"`)
 			}
 		case "Action", "NotAction":
 			if s.actions != nil {
@@ -128,9 +128,9 @@ func parseStatement(kind Kind, n node, variables bool) (s statement, sid string,
 func (s *statement) complete(kind Kind, effect string) error {
 	switch {
 	case effect == "":
-		return errors.New("Effect is missing")
+		return malformed("Effect is missing")
 	case s.actions == nil:
-		return errors.New("Action is missing")
+		return malformed("Action is missing")
 	case kind == IdentityBased && s.principals != nil:
 		return errors.New("policies of users and roles have no Principal")
 	case kind != IdentityBased && s.principals == nil:

@@ -246,18 +246,21 @@ func (p *Policy) Concerns(resource string, actions []string) error {
 	for i := range p.statements {
 		s := &p.statements[i]
 		if s.notResource || s.notAction {
-			return fmt.Errorf("Statement[%d]: it must have Action and Resource, not their opposites", i)
+			return malformed("Statement[%d]: it must have Action and Resource, not their opposites", i)
 		}
 		for _, r := range s.resources {
 			if plain, ok := r.expand(none); !ok || !plain.match(resource) {
-				return fmt.Errorf("Statement[%d]: Resource: it must be the resource that the policy is for, '%s'", i, resource)
+				return malformed("Statement[%d]: Resource: it must be the resource that the policy is for, '%s'", i, resource)
 			}
 		}
 		for _, pattern := range s.actions {
 			if !slices.ContainsFunc(actions, func(a string) bool { return pattern.match(lower(a)) }) {
-				return fmt.Errorf("Statement[%d]: Action: '%s' is not one of the actions that can be granted on the resource: %s", i, pattern.written(), strings.Join(actions, ", "))
+				return malformed("Statement[%d]: Action: '%s' is not one of the actions that can be granted on the resource: %s", i, pattern.written(), strings.Join(actions, ", "))
 			}
 		}
 	}
 	return nil
 }
+
+// malformed is an error that names a member of a policy as policies spell it.
+func malformed(format string, args ...any) error { return fmt.Errorf(format, args...) }

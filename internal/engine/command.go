@@ -92,7 +92,10 @@ func (c *call) runScript(ctx context.Context, m *machine, script, dir string, li
 		return result{}, fmt.Errorf("running the commands: %w", errors.Join(context.Cause(ctx), err))
 	}
 	if exit != 0 {
-		return result{}, fmt.Errorf("Command failed (command id: %s, state: Failed): exit status %d: %s", c.row.ID, exit, lastLines(stderr.String(), 400))
+		return result{}, commandFailed("Command failed (command id: %s, state: Failed): exit status %d: %s", c.row.ID, exit, lastLines(stderr.String(), 400))
 	}
 	return c.commandDone([]any{strings.ToValidUTF8(strings.TrimRight(stdout.String(), "\r\n"), "�")}), nil
 }
+
+// commandFailed is an error in the words of Amazon's image logs.
+func commandFailed(format string, args ...any) error { return fmt.Errorf(format, args...) }

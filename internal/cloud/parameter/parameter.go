@@ -28,12 +28,13 @@ const (
 	Image = "aws:ec2:image" // the value is an AMI that the account may launch
 )
 
+const kind store.Kind = "parameter"
+
 const (
-	kind        store.Kind = "parameter"
-	maxVersions            = 100   // of a parameter; older ones go (User Guide, "Working with parameter versions")
-	maxStandard            = 10000 // parameters of an account in a region
-	maxAdvanced            = 100000
-	defaultKey             = "alias/aws/ssm"
+	maxVersions = 100   // of a parameter; older ones go (User Guide, "Working with parameter versions")
+	maxStandard = 10000 // parameters of an account in a region
+	maxAdvanced = 100000
+	defaultKey  = "alias/aws/ssm"
 )
 
 // Parameter is one version of a named value.

@@ -30,7 +30,7 @@ func parseFilter(policy, scope string) (*filter, error) {
 	}
 	f := &filter{fields: fields, body: scope == "MessageBody"}
 	if len(fields) > 5 {
-		return nil, fmt.Errorf("Filter policy can not have more than 5 keys")
+		return nil, badFilter("Filter policy can not have more than 5 keys")
 	}
 	combinations := 1
 	if err := f.check(fields, &combinations, 0); err != nil {
@@ -47,7 +47,7 @@ func (f *filter) check(fields map[string]any, combinations *int, depth int) erro
 				return fmt.Errorf("%q has an empty list", name)
 			}
 			if *combinations *= len(v); *combinations > maxConditions {
-				return fmt.Errorf("Filter policy is too complex")
+				return badFilter("Filter policy is too complex")
 			}
 			for _, condition := range v {
 				if err := checkCondition(name, condition); err != nil {
@@ -56,7 +56,7 @@ func (f *filter) check(fields map[string]any, combinations *int, depth int) erro
 			}
 		case map[string]any:
 			if !f.body {
-				return fmt.Errorf("Filter policy scope MessageAttributes does not support nested filter policy")
+				return badFilter("Filter policy scope MessageAttributes does not support nested filter policy")
 			}
 			if depth > 10 {
 				return fmt.Errorf("it is nested too deep")
@@ -75,7 +75,7 @@ func checkCondition(name string, condition any) error {
 	object, ok := condition.(map[string]any)
 	if !ok {
 		if _, ok := condition.([]any); ok {
-			return fmt.Errorf("Match value must be String, number, true, false, or null")
+			return badFilter("Match value must be String, number, true, false, or null")
 		}
 		return nil
 	}
@@ -101,7 +101,7 @@ func checkCondition(name string, condition any) error {
 				good = len(v) == 1 && checkCondition(name, v) == nil && (v["prefix"] != nil || v["suffix"] != nil || v["equals-ignore-case"] != nil)
 			}
 		default:
-			return fmt.Errorf("Unrecognized match type %s", keyword)
+			return badFilter("Unrecognized match type %s", keyword)
 		}
 		if !good {
 			return fmt.Errorf("the value of %s for %q is not valid", keyword, name)
@@ -259,3 +259,6 @@ func isAny(excluded, v any) bool {
 		return takesOne(excluded, v)
 	}
 }
+
+// badFilter is an error in SNS's words.
+func badFilter(format string, args ...any) error { return fmt.Errorf(format, args...) }
