@@ -209,8 +209,9 @@ func givenPermissions(given any) (map[string]LaunchPermissions, error) {
 }
 
 // applyImageConfigurations is the action ApplyImageConfigurations. The image is
-// INTEGRATING. What a distribution configuration can ask for besides copies is
-// refused when the image is planned; here the step's own configurations are.
+// INTEGRATING. Launch templates and parameters get the new AMIs; what else a
+// distribution configuration can ask for is refused when the image is planned,
+// here the step's own configurations are.
 func applyImageConfigurations(ctx context.Context, c *call) (result, error) {
 	images, err := c.distributed()
 	if err != nil {
@@ -228,7 +229,8 @@ func applyImageConfigurations(ctx context.Context, c *call) (result, error) {
 			}
 		}
 	}
-	return result{outputs: map[string]any{"configuredImages": asList(images)}}, nil
+	commit := func(tx *store.Tx) error { return c.integrate(ctx, tx, images) }
+	return result{outputs: map[string]any{"configuredImages": asList(images)}, commit: commit}, nil
 }
 
 // distributed reads the step's input distributedImages.

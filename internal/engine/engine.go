@@ -15,6 +15,7 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -23,6 +24,7 @@ import (
 type Config struct {
 	Store    *store.Store
 	Cloud    *cloud.World
+	Params   *parameter.Store // gets the IDs of new AMIs; nil: an image that asks for it fails
 	Disks    Disks
 	Builder  instance.Kind // runs the build workflow's instances: the sandbox
 	Tester   instance.Kind // runs the test workflow's instances: the vm

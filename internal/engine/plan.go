@@ -121,6 +121,23 @@ type Destination struct {
 	KMSKeyID          string            `json:"kmsKeyId,omitempty"`
 	TargetAccounts    []string          `json:"targetAccounts,omitempty"`
 	LaunchPermissions LaunchPermissions `json:"launchPermissions"`
+	LaunchTemplates   []LaunchTemplate  `json:"launchTemplates,omitempty"`
+	Parameters        []SSMParameter    `json:"ssmParameters,omitempty"`
+	Licenses          []string          `json:"licenses,omitempty"` // ARNs of licence configurations: they are kept with the plan
+}
+
+// LaunchTemplate is a launch template that gets a version with the new AMI.
+type LaunchTemplate struct {
+	ID         string `json:"id"`                // "lt-…"
+	Account    string `json:"account,omitempty"` // "": the image's owner
+	SetDefault bool   `json:"setDefault,omitempty"`
+}
+
+// SSMParameter is a parameter that gets the new AMI's ID for a value.
+type SSMParameter struct {
+	Name     string `json:"name"`
+	Account  string `json:"account,omitempty"`  // whose AMI, and whose parameter; "": the image's owner
+	DataType string `json:"dataType,omitempty"` // "text", "aws:ec2:image"; "": text
 }
 
 // LaunchPermissions says who may launch an AMI besides its owner.

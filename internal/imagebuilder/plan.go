@@ -353,7 +353,13 @@ func planDestinations(r request, c *api.DistributionConfiguration) ([]engine.Des
 		if err := undistributable(&d); err != nil {
 			return nil, err
 		}
-		out := engine.Destination{Region: text(d.Region)}
+		out := engine.Destination{Region: text(d.Region), Licenses: d.LicenseConfigurationArns}
+		for _, t := range d.LaunchTemplateConfigurations {
+			out.LaunchTemplates = append(out.LaunchTemplates, engine.LaunchTemplate{ID: text(t.LaunchTemplateId), Account: text(t.AccountId), SetDefault: or(t.SetDefaultVersion, false)})
+		}
+		for _, p := range d.SsmParameterConfigurations {
+			out.Parameters = append(out.Parameters, engine.SSMParameter{Name: text(p.ParameterName), Account: text(p.AmiAccountId), DataType: text(p.DataType)})
+		}
 		if ami := d.AmiDistributionConfiguration; ami != nil {
 			out.Name, out.Description, out.Tags, out.KMSKeyID, out.TargetAccounts = text(ami.Name), text(ami.Description), ami.AmiTags, text(ami.KmsKeyId), ami.TargetAccountIds
 			if p := ami.LaunchPermission; p != nil {
@@ -377,9 +383,7 @@ func undistributable(d *api.Distribution) error {
 		what  string
 		asked bool
 	}{
-		{"container images", d.ContainerDistributionConfiguration != nil}, {"licence configurations", len(d.LicenseConfigurationArns) > 0},
-		{"launch templates", len(d.LaunchTemplateConfigurations) > 0}, {"S3 exports", d.S3ExportConfiguration != nil},
-		{"fast launch", len(d.FastLaunchConfigurations) > 0}, {"SSM parameters", len(d.SsmParameterConfigurations) > 0},
+		{"container images", d.ContainerDistributionConfiguration != nil}, {"S3 exports", d.S3ExportConfiguration != nil}, {"fast launch", len(d.FastLaunchConfigurations) > 0},
 	} {
 		if output.asked {
 			return fault.New(api.CodeClient, "The distribution configuration asks for %s in %s, which are not available in this version.", output.what, text(d.Region))

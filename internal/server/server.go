@@ -168,7 +168,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	}
 	kinds := Kinds(o.Config, s.dir)
 	s.engine, err = engine.New(ctx, engine.Config{
-		Store: s.store, Cloud: world, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
+		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds,
 		Buckets: buckets, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: map[string]int{delivery.QueueName: deliveries},
