@@ -125,9 +125,12 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		FetchCooldown:     20 * time.Millisecond,
 		FetchPollInterval: 100 * time.Millisecond,
 		JobTimeout:        -1, // steps have their own time limits
-		Logger:            slog.New(levelAtLeast{cfg.Log.Handler(), slog.LevelWarn}),
-		Queues:            queues,
-		Workers:           workers,
+
+		// For the jobs of other rooms: images, without a limit, are left alone.
+		RescueStuckJobsAfter: 5 * time.Minute,
+		Logger:               slog.New(levelAtLeast{cfg.Log.Handler(), slog.LevelWarn}),
+		Queues:               queues,
+		Workers:              workers,
 	})
 	if err != nil {
 		return nil, err

@@ -59,6 +59,7 @@ type Server struct {
 	metrics  *metrics
 	http     *http.Server
 	served   chan error
+	queues   map[string]int // of jobs besides images; a worker has none
 	stopping atomic.Bool
 	schedule func() // ends the schedules and returns when they have
 	unlock   func()
@@ -77,6 +78,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			s.release()
 		}
 	}()
+	s.queues = map[string]int{delivery.QueueName: deliveries}
 	service, world, err := s.open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -93,6 +95,11 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		append(s.faces(world), apiib.Serve(service), apists.Serve(sts.New(s.who.Directory, s.sessions, nil)))...)
 	if err != nil {
 		return nil, err
+	}
+	if o.Config.Database == "" {
+		if err := s.outbox.Resume(ctx); err != nil {
+			return nil, fmt.Errorf("taking up messages: %w", err)
+		}
 	}
 	ln, err := s.bind(o.Config.Listen)
 	if err != nil {
@@ -171,7 +178,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds,
 		Buckets: buckets, Log: s.log, Observer: s.metrics,
-		Register: s.outbox.Register, Queues: map[string]int{delivery.QueueName: deliveries},
+		Register: s.outbox.Register, Queues: s.queues,
 	})
 	if err != nil {
 		return nil, err

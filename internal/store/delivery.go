@@ -30,6 +30,7 @@ var (
 	killDelivery     = define(`UPDATE delivery SET attempts = ?, dead = 1, error = ? WHERE id = ?`)
 	deleteDelivery   = define(`DELETE FROM delivery WHERE id = ?`)
 	deleteDeliveries = define(`DELETE FROM delivery WHERE target = ?`)
+	waitingTargets   = define(`SELECT DISTINCT target FROM delivery WHERE dead = 0 ORDER BY target`)
 	deadDeliveries   = define(`SELECT ` + deliveryColumns + ` FROM delivery AS d WHERE d.dead = 1 AND d.id > ? ORDER BY d.id LIMIT ?`)
 )
 
@@ -57,6 +58,11 @@ func (tx *Tx) AddDelivery(d Delivery) (first bool, err error) {
 func (tx *Tx) Delivering(target string) (bool, error) {
 	n, _, err := one(tx, "looking for deliveries to "+target, anyDelivery, scanInt, target)
 	return n > 0, err
+}
+
+// DeliveryTargets gives the targets that wait for any delivery.
+func (tx *Tx) DeliveryTargets() ([]string, error) {
+	return many(tx, "listing the targets of deliveries", waitingTargets, func(r row) (s string, err error) { return s, r.Scan(&s) })
 }
 
 // DueDeliveries gives the deliveries to a target whose time has come and that

@@ -57,6 +57,7 @@ type Outbox struct {
 }
 
 const (
+	shift     = time.Minute      // a job makes way for others after this
 	batch     = 64               // rows that a job takes at once
 	atOnce    = 8                // requests to one receiver at once, each of a lane of its own
 	maxSnooze = 20 * time.Second // a new row waits no longer than this for a job that waits to try an old one again
@@ -97,6 +98,28 @@ func (o *Outbox) Add(ctx context.Context, tx *store.Tx, target, lane string, bod
 	if err != nil || !first {
 		return err // there is a job for those that wait already
 	}
+	return o.enqueue(ctx, tx, target)
+}
+
+// Resume makes a job for every target that has rows: those of a server that died
+// are marked as running still. It is for the only server of a database; among
+// several, the queue frees the jobs of dead ones.
+func (o *Outbox) Resume(ctx context.Context) error {
+	return o.Store.Write(ctx, func(tx *store.Tx) error {
+		targets, err := tx.DeliveryTargets()
+		if err != nil {
+			return err
+		}
+		for _, target := range targets {
+			if err := o.enqueue(ctx, tx, target); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (o *Outbox) enqueue(ctx context.Context, tx *store.Tx, target string) error {
 	if err := o.queue.Insert(ctx, tx, Job{Target: target}, &river.InsertOpts{Queue: QueueName, MaxAttempts: 1000}); err != nil {
 		return fmt.Errorf("queueing the deliveries to %s: %w", target, err)
 	}
@@ -119,8 +142,9 @@ type worker struct {
 	outbox *Outbox
 }
 
-// Timeout lifts the queue's limit: every request has its own.
-func (w *worker) Timeout(*river.Job[Job]) time.Duration { return -1 }
+// Timeout is well above what Run takes: a job that is older is one of a dead
+// server, which the queue gives to another.
+func (w *worker) Timeout(*river.Job[Job]) time.Duration { return 3 * shift }
 
 // NextRetry is for failures of the database: soon.
 func (w *worker) NextRetry(*river.Job[Job]) time.Time { return time.Now().Add(5 * time.Second) }
@@ -141,8 +165,8 @@ func (o *Outbox) Run(ctx context.Context, target string) (wait time.Duration, mo
 		return time.Second, true, nil // after a crash there may be two jobs
 	}
 	defer o.give(target)
-	for {
-		if o.stopped.Err() != nil {
+	for start := time.Now(); ; {
+		if o.stopped.Err() != nil || time.Since(start) > shift {
 			return 0, true, nil
 		}
 		due, err := o.due(ctx, target)

@@ -256,6 +256,10 @@ func TestAStoppedServerDeliversLater(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	*f.jobs = nil
+	if err := f.outbox.Resume(t.Context()); err != nil || !slices.Equal(*f.jobs, jobs{target}) {
+		t.Errorf("jobs of the next server: %v, %v", *f.jobs, err)
+	}
 	if err := f.store.Read(t.Context(), func(tx *store.Tx) error {
 		due, err := tx.DueDeliveries(target, *f.now.Load(), 10)
 		if len(due) != 1 || due[0].Attempts != 0 {

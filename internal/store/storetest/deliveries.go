@@ -59,6 +59,11 @@ func deliveries(t *testing.T, s *store.Store) {
 		same(t, "after it", len(more), 0)
 		return errors.Join(err, err2)
 	})
+	read(t, s, func(tx *store.Tx) error {
+		targets, err := tx.DeliveryTargets()
+		same(t, "targets", targets, []string{"a", "b"})
+		return err
+	})
 	write(t, s, func(tx *store.Tx) error { return tx.DeleteDeliveries("a") })
 	read(t, s, func(tx *store.Tx) error {
 		dead, err := tx.DeadDeliveries(0, 10)
