@@ -225,8 +225,10 @@ func TestFailures(t *testing.T) {
 				if n := s.AMIs(region).Len("Images"); n != 0 {
 					t.Errorf("%d AMIs are in %s", n, region)
 				}
-				if n := s.AWS("ec2", "describe-snapshots", "--owner-ids", "self", "--region", region).Len("Snapshots"); n != 0 {
-					t.Errorf("%d snapshots are in %s", n, region)
+				// The AMI of an image that failed its tests is disabled and kept for RetryImage.
+				disabled := s.AWS("ec2", "describe-images", "--owners", "self", "--include-disabled", "--region", region).Len("Images")
+				if n := s.AWS("ec2", "describe-snapshots", "--owner-ids", "self", "--region", region).Len("Snapshots"); n != disabled || n > 1 {
+					t.Errorf("%d snapshots and %d disabled AMIs are in %s", n, disabled, region)
 				}
 			}
 			if left := leftovers(t, s.Dir); left != "" {
