@@ -47,6 +47,18 @@ func TestMessagesSurviveAKilledServer(t *testing.T) {
 	for _, m := range []string{"one", "two", "three"} {
 		r.next(t, m)
 	}
+
+	// What the receiver refuses for good is kept and listed.
+	s.AWS("sns", "publish", "--topic-arn", topic, "--message", "refuse me")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		out, stderr, code := s.Run("", "dead-letters")
+		if code == 0 && strings.Contains(out, topic) && strings.Contains(out, "1 attempts: the receiver answered 400 Bad Request") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("dead letters: %d %s %s", code, out, stderr)
+		}
+	}
 }
 
 func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"` }
@@ -73,10 +85,14 @@ func (r *subscriber) up(t *testing.T, addr string) {
 func (r *subscriber) down() { r.server.Close() }
 
 // ServeHTTP takes a message; one that comes again is told once.
-func (r *subscriber) ServeHTTP(_ http.ResponseWriter, q *http.Request) {
+func (r *subscriber) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, _ := io.ReadAll(q.Body)
 	var m struct{ Type, MessageId, Message, SubscribeURL string }
 	if json.Unmarshal(body, &m) != nil {
+		return
+	}
+	if m.Message == "refuse me" {
+		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	if _, again := r.seen.LoadOrStore(m.MessageId, true); again {
