@@ -173,11 +173,13 @@ func emitOperations(w *printer, p *Package) error {
 	}
 	w.line("Operations: []shape.Operation{")
 	for _, o := range p.Ops {
-		wrapper := ""
-		if o.ResultWrapper != "" {
-			wrapper = fmt.Sprintf(", ResultWrapper: %q", o.ResultWrapper)
+		more := ""
+		for _, f := range [][2]string{{"ResultWrapper", o.ResultWrapper}, {"Invalid", o.Invalid}} {
+			if f[1] != "" {
+				more += fmt.Sprintf(", %s: %q", f[0], f[1])
+			}
 		}
-		w.line("shape.Bind(shape.Operation{Name: %q, Method: %q, Path: %q%s}, s.%s),", o.Name, o.Method, o.Path, wrapper, o.Name)
+		w.line("shape.Bind(shape.Operation{Name: %q, Method: %q, Path: %q%s}, s.%s),", o.Name, o.Method, o.Path, more, o.Name)
 	}
 	w.line("},\n}\n}")
 	return nil

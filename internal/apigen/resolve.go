@@ -29,6 +29,7 @@ type Op struct {
 	Name          string
 	Method, Path  string
 	ResultWrapper string
+	Invalid       string // the code of a broken constraint, where it is not the service's
 }
 
 // Struct is a structure with its Go name.
@@ -117,8 +118,23 @@ func (p *Package) operation(name string) error {
 			return fmt.Errorf("%s: %w", s.GoName, err)
 		}
 	}
+	op.Invalid = p.invalid(o)
 	p.Ops, p.Inputs, p.Outputs = append(p.Ops, op), append(p.Inputs, input), append(p.Outputs, output)
 	return nil
+}
+
+// invalid gives the operation's own code of a broken constraint: the model of
+// Image Builder gives its tag operations another one than all the rest.
+func (p *Package) invalid(o Operation) string {
+	const other = "InvalidParameterException"
+	codes := make([]string, len(o.Errors))
+	for i, e := range o.Errors {
+		codes[i] = apiError(e.Shape, p.Model.Shapes.ByKey[e.Shape]).Code
+	}
+	if p.Config.Invalid == "" || slices.Contains(codes, p.Config.Invalid) || !slices.Contains(codes, other) {
+		return ""
+	}
+	return other
 }
 
 // claim makes sure that a Go name is used once.

@@ -68,7 +68,7 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 	}
 	after := func() {
 		n := len(outputs["distributedImages"].([]any))
-		c.log.printf("Distributed %d AMIs: 0 blocks moved, since all regions share this server's store (%.3f s)", n, c.engine.Now().Sub(start).Seconds())
+		c.log.printf("AMIs distributed: %d. 0 blocks moved, since all regions share this server's store (%.3f s)", n, c.engine.Now().Sub(start).Seconds())
 	}
 	return result{outputs: outputs, commit: commit, after: after}, nil
 }

@@ -97,7 +97,7 @@ func (h *Handler) refusal(x *exchange, err error) *fault.Error {
 }
 
 // violation words a broken constraint as the service does.
-func (d *dialect) violation(s *shape.Service, err error) error {
+func (d *dialect) violation(s *shape.Service, op *shape.Operation, err error) error {
 	var v *shape.Violation
 	if !errors.As(err, &v) {
 		return err
@@ -105,7 +105,7 @@ func (d *dialect) violation(s *shape.Service, err error) error {
 	must := v.Must()
 	switch {
 	case s.Invalid != "":
-		return fault.New(s.Invalid, "The value supplied for parameter '%s' is not valid. '%s' %s", v.Path, v.Path, must)
+		return fault.New(cmp.Or(op.Invalid, s.Invalid), "The value supplied for parameter '%s' is not valid. '%s' %s", v.Path, v.Path, must)
 	case s.Protocol == shape.EC2 && v.Rule == shape.Required:
 		return fault.New("MissingParameter", "The request must contain the parameter %s", v.Path)
 	case s.Protocol == shape.EC2:

@@ -171,7 +171,7 @@ func (h *Handler) answer(x *exchange) (any, error) {
 	}
 	if op.Validate != nil {
 		if err := op.Validate(in); err != nil {
-			return nil, x.dialect.violation(x.service, err)
+			return nil, x.dialect.violation(x.service, op, err)
 		}
 	}
 	ctx := identity.With(x.r.Context(), caller)

@@ -49,6 +49,6 @@ func tagging(arn string) []call {
 		{op: "ListTagsForResource", in: object{"resourceArn": arn}, want: object{"tags.stage": "blue/green =1", "tags.empty": ""}},
 		{op: "UntagResource", in: object{"resourceArn": arn, "tagKeys": list{"stage", "empty", "never"}}},
 		{op: "ListTagsForResource", in: object{"resourceArn": arn}, want: object{"tags.stage": absent, "tags.empty": absent}},
-		{op: "TagResource", in: object{"resourceArn": arn, "tags": object{"aws:mine": "x"}}, err: "InvalidParameterValueException", says: "aws:mine"},
+		{op: "TagResource", in: object{"resourceArn": arn, "tags": object{"aws:mine": "x"}}, err: "InvalidParameterException", says: "aws:mine"},
 	}
 }

@@ -183,7 +183,9 @@ class Checks:
             ok = status == 200 if self.echo else status < 500
         else:
             self.refused += 1
-            ok = (status, code) == (400, "InvalidParameterValueException") and self.worded(message, where)
+            modelled = {e.name for e in op.error_shapes}
+            own = "InvalidParameterException" in modelled and "InvalidParameterValueException" not in modelled
+            ok = (status, code) == (400, "InvalidParameterException" if own else "InvalidParameterValueException") and self.worded(message, where)
         if not ok:
             raise SystemExit(f"{op.name} {where}: {'allowed' if allowed else 'forbidden'} by the model, but {status} {code} {message}\n{json.dumps(params)[:2000]}")
 

@@ -36,6 +36,7 @@ type Operation struct {
 	Method        string // of HTTP
 	Path          string // a template such as "/tags/{resourceArn}"
 	ResultWrapper string // query: the element around the answer's members
+	Invalid       string // the code of a broken constraint, "": the service's
 
 	NewInput func() any                                             // a pointer to an empty input
 	Validate func(in any) error                                     // the model's constraints; nil: none. A *Violation
