@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goldsmith-build/goldsmith/test/harness"
 )
@@ -67,18 +68,11 @@ func TestOwnWorkflow(t *testing.T) {
 	image := s.AWS("imagebuilder", "create-image", "--execution-role", "golden", "--image-recipe-arn", "arn:aws:imagebuilder:us-east-1:123456789012:image-recipe/own/1.0.0",
 		"--infrastructure-configuration-arn", "arn:aws:imagebuilder:us-east-1:123456789012:infrastructure-configuration/own",
 		"--workflows", fmt.Sprintf(`[{"workflowArn":%q,"parameters":[{"name":"word","value":["hello"]}]}]`, flow)).Str("imageBuildVersionArn")
-	for i := range 2 {
-		s.WaitStep(image, "Ask", long)
-		if i == 0 { // its instance dies with the server: the workflow starts anew, and asks again
-			s.Kill()
-			s.Restart()
-		}
-	}
-	waiting := s.AWS("imagebuilder", "list-waiting-workflow-steps")
-	if n := waiting.Len("steps"); n != 1 {
-		t.Fatalf("%d steps wait", n)
-	}
-	s.AWS("imagebuilder", "send-workflow-step-action", "--step-execution-id", waiting.Str("steps", 0, "stepExecutionId"), "--image-build-version-arn", image, "--action", "RESUME", "--reason", "go")
+	first := waitingStep(t, s, "")
+	s.Kill() // its instance dies with the server: the workflow starts anew, and asks again
+	s.Restart()
+	second := waitingStep(t, s, first)
+	s.AWS("imagebuilder", "send-workflow-step-action", "--step-execution-id", second, "--image-build-version-arn", image, "--action", "RESUME", "--reason", "go")
 	s.Wait(image, long, "AVAILABLE")
 	console, stderr, code := s.Run("", "logs", image)
 	if code != 0 || !strings.Contains(console, "hello traced in /opt\n") || !strings.Contains(console, "Attempt 1 of 2 failed for step Flaky") {
@@ -89,6 +83,22 @@ func TestOwnWorkflow(t *testing.T) {
 	}
 	if left := leftovers(t, s.Dir); left != "" {
 		t.Errorf("left behind: %s", left)
+	}
+}
+
+// waitingStep waits until one step waits for an answer, and it is not the one
+// that is known already.
+func waitingStep(t *testing.T, s *harness.Server, known string) string {
+	t.Helper()
+	for end := time.Now().Add(long); ; time.Sleep(200 * time.Millisecond) {
+		waiting := s.AWS("imagebuilder", "list-waiting-workflow-steps")
+		n := waiting.Len("steps")
+		if n == 1 && waiting.Str("steps", 0, "stepExecutionId") != known {
+			return waiting.Str("steps", 0, "stepExecutionId")
+		}
+		if n > 1 || time.Now().After(end) {
+			t.Fatalf("%d steps wait", n)
+		}
 	}
 }
 
