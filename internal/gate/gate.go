@@ -103,7 +103,7 @@ func (g *Gate) decide(ctx context.Context, a asked, n need) (denial string, err 
 		return "", nil
 	}
 	if n.action == passRole && foreign {
-		return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s: a role of another account cannot be passed", who.ARN, n.action, n.resource), nil
+		return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because cross-account pass role is not allowed", who.ARN, n.action, n.resource), nil
 	}
 	values := access.Global(a.Caller, g.now())
 	for key, value := range n.values {

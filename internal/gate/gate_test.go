@@ -166,7 +166,7 @@ func TestWhatOperationsNeed(t *testing.T) {
 		"recipe, not its parent":     {caller(t, make, tag, read), "CreateImageRecipe", recipe, "imagebuilder:GetImage"},
 		"pipeline":                   {caller(t, reads, pass), "CreateImagePipeline", pipeline, ""},
 		"pipeline, not its role":     {caller(t, reads), "CreateImagePipeline", pipeline, "iam:PassRole on resource: arn:aws:iam::111111111111:role/service-role/builder"},
-		"pipeline, another's role":   {caller(t, allow("*", "*")), "CreateImagePipeline", &elsewhere, "iam:PassRole"},
+		"pipeline, another's role":   {caller(t, allow("*", "*")), "CreateImagePipeline", &elsewhere, "iam:PassRole on resource: arn:aws:iam::222222222222:role/builder because cross-account pass role is not allowed"},
 		"by tag":                     {caller(t, byTag), "GetComponent", &api.GetComponentInput{ComponentBuildVersionArn: &component}, ""},
 		"by another tag":             {caller(t, byTag), "GetComponent", &api.GetComponentInput{ComponentBuildVersionArn: ptr(prefix + "component/db/1.0.0/1")}, "imagebuilder:GetComponent"},
 		"by a tag of nothing":        {caller(t, byTag), "GetComponent", &api.GetComponentInput{ComponentBuildVersionArn: ptr(prefix + "component/none/1.0.0/1")}, "imagebuilder:GetComponent"},

@@ -284,7 +284,7 @@ func TestPipelineRefusals(t *testing.T) {
 	}
 	must(f.CreateImagePipeline(f.ctx, f.pipelineInput("first", recipe)))(t)
 	_, err := f.CreateImagePipeline(f.ctx, f.pipelineInput("second", recipe))
-	wantFault(t, err, "ServiceQuotaExceededException", "image-pipelines is 1")
+	wantFault(t, err, "ServiceQuotaExceededException", "image pipelines is 1")
 	again := f.pipelineInput("third", recipe)
 	again.Name = p("FIRST")
 	_, err = f.CreateImagePipeline(f.ctx, again)

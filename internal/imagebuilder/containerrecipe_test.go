@@ -165,7 +165,7 @@ func TestContainerRecipeRefusals(t *testing.T) {
 	f.containerRecipe("one", "1.0.0")
 	f.containerRecipe("two", "1.0.0")
 	_, err = f.CreateContainerRecipe(f.ctx, f.containerInput("three", "1.0.0"))
-	wantFault(t, err, "ServiceQuotaExceededException", "container-recipes is 2")
+	wantFault(t, err, "ServiceQuotaExceededException", "container recipes is 2")
 }
 
 func TestListAndDeleteContainerRecipes(t *testing.T) {

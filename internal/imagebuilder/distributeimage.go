@@ -3,6 +3,7 @@ package imagebuilder
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -62,7 +63,8 @@ func (s *Service) DistributeImage(ctx context.Context, in *api.DistributeImageIn
 }
 
 // distributable finds the AMI that a source image stands for: the ID of an AMI
-// that the caller may use, or the ARN of an image that is AVAILABLE.
+// that the caller may use, an SSM parameter with such an ID, or the ARN of an
+// image that is AVAILABLE.
 func (s *Service) distributable(ctx context.Context, tx *store.Tx, r request, source string) (subject, error) {
 	if amiID.MatchString(source) {
 		ami, ok, err := s.world.Visible(ctx, tx, r.Account, r.Region, source)
@@ -71,8 +73,12 @@ func (s *Service) distributable(ctx context.Context, tx *store.Tx, r request, so
 		}
 		return subject{ami: ami, name: ami.Name, slug: source, version: store.Version{Major: 1}}, err
 	}
-	if strings.HasPrefix(source, "ssm:") {
-		return subject{}, invalid("sourceImage", "SSM parameters are not available in this version. Use an AMI ID or the ARN of an image.")
+	if name, ok := strings.CutPrefix(source, "ssm:"); ok {
+		parent, _, err := s.planParameterParent(ctx, tx, r, source, name)
+		if err != nil {
+			return subject{}, noSource(err)
+		}
+		return s.distributable(ctx, tx, r, parent.AMI)
 	}
 	a, err := r.refers("sourceImage", &source, image, versionForm, buildForm)
 	if err != nil {
@@ -83,7 +89,7 @@ func (s *Service) distributable(ctx context.Context, tx *store.Tx, r request, so
 	}
 	parent, _, err := s.planOwnParent(ctx, tx, r, source, a)
 	if err != nil {
-		return subject{}, invalid("sourceImage", "%s", err.Error())
+		return subject{}, noSource(err)
 	}
 	at, ok := parseARN(parent.ARN)
 	if !ok {
@@ -98,6 +104,16 @@ func (s *Service) distributable(ctx context.Context, tx *store.Tx, r request, so
 		return subject{}, err
 	}
 	return subject{ami: ami, imageARN: parent.ARN, name: text(shape.Name), slug: at.Name, version: at.version}, nil
+}
+
+// noSource says of a source image what planning says of a parent image: it looks
+// for both in the same way.
+func noSource(err error) error {
+	var refused *fault.Error
+	if !errors.As(err, &refused) || refused.Code != api.CodeClient {
+		return err
+	}
+	return invalid("sourceImage", "%s", strings.Replace(refused.Message, "The parent image", "The source image", 1))
 }
 
 // startDistribution adds the image with its plan, and its job.

@@ -107,7 +107,7 @@ func (r request) refers(member string, value *string, kind store.Kind, forms ...
 }
 
 func wanted(kind store.Kind, forms []form) string {
-	example := map[form]string{nameOnly: "NAME", versionForm: "NAME/1.2.3 or with wildcards only to the right of the first, NAME/1.x.x", buildForm: "NAME/1.2.3/4"}
+	example := map[form]string{nameOnly: "NAME", versionForm: "NAME/1.2.3 (or with wildcards in its last places, as 1.x.x)", buildForm: "NAME/1.2.3/4"}
 	var parts []string
 	for _, f := range forms {
 		name := string(kind)

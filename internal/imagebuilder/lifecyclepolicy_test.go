@@ -157,7 +157,7 @@ func TestLifecyclePolicyRefusals(t *testing.T) {
 	include(in, api.LifecyclePolicyDetailActionIncludeResources{Amis: p(true), Snapshots: p(true), Containers: p(false)})
 	f.policy(in)
 	_, err := f.CreateLifecyclePolicy(f.ctx, f.policyInput("second", rule(api.LifecyclePolicyDetailActionTypeDelete, 1)))
-	wantFault(t, err, "ServiceQuotaExceededException", "lifecycle-policies is 1")
+	wantFault(t, err, "ServiceQuotaExceededException", "lifecycle policies is 1")
 	_, err = f.GetLifecyclePolicy(f.as(bob, home), &api.GetLifecyclePolicyInput{LifecyclePolicyArn: p(prefix + "lifecycle-policy/plain")})
 	wantFault(t, err, "AccessDeniedException")
 	_, err = f.GetLifecyclePolicy(f.ctx, &api.GetLifecyclePolicyInput{LifecyclePolicyArn: p(strings.Replace(prefix, alice, "aws", 1) + "lifecycle-policy/plain")})

@@ -66,7 +66,8 @@ func (s *Service) putPolicy(ctx context.Context, operation, member string, resou
 		err = parsed.Concerns(a.String(), shareable[kind])
 	}
 	if err != nil {
-		return invalid("policy", "%s.", strings.TrimSuffix(err.Error(), "."))
+		why := strings.TrimSuffix(err.Error(), ".")
+		return invalid("policy", "%s.", strings.ToUpper(why[:1])+why[1:])
 	}
 	doc, err := json.Marshal(policyDocument{Policy: text(policy), Resource: a.String()})
 	if err != nil {

@@ -2,6 +2,7 @@ package imagebuilder
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -58,12 +59,15 @@ func (s *Service) room(tx *store.Tx, r request, kind store.Kind) error {
 	return nil
 }
 
-// plurals names the resources of a kind.
+// plurals names the resources of a kind, as the table of quotas does.
 func plurals(kind store.Kind) string {
-	if kind == lifecyclePolicy {
-		return "lifecycle-policies"
+	switch kind {
+	case lifecyclePolicy:
+		return "lifecycle policies"
+	case workflowKind:
+		return "image workflows"
 	}
-	return string(kind) + "s"
+	return strings.ReplaceAll(string(kind), "-", " ") + "s"
 }
 
 // within reports whether n things are allowed under a limit.

@@ -6,6 +6,7 @@ import (
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -91,9 +92,11 @@ func TestWaitingSteps(t *testing.T) {
 
 func TestDistributeImage(t *testing.T) {
 	t.Parallel()
-	f := open(t)
+	parameters := values{}
+	f := open(t, func(c *imagebuilder.Config) { c.Parameters = parameters })
 	source := f.finished(f.pipeline("web"), home)
 	dist := f.distribution("spread", "eu-west-1")
+	parameters["/golden/odd"], parameters["/golden/web"] = "not an AMI", *f.image(source).OutputResources.Amis[0].Image
 	distribute := func(image string) (string, error) {
 		out, err := f.DistributeImage(f.ctx, &api.DistributeImageInput{SourceImage: p(image), DistributionConfigurationArn: p(dist), ExecutionRole: p("role"), Tags: map[string]string{"a": "b"}, ClientToken: f.token()})
 		if err != nil {
@@ -110,15 +113,18 @@ func TestDistributeImage(t *testing.T) {
 	ami := *f.image(source).OutputResources.Amis[0].Image
 	byID := must(distribute(ami))(t)
 	same(t, "the image of an AMI", byID, prefix+"image/"+ami+"/1.0.0/1")
+	same(t, "the image of a parameter", must(distribute("ssm:/golden/web"))(t), prefix+"image/"+ami+"/1.0.0/2")
 
 	_, err := distribute(prefix + "image/none/x.x.x")
 	wantFault(t, err, "InvalidParameterValueException", "sourceImage")
 	_, err = distribute("ami-00000000000000000")
 	wantFault(t, err, "InvalidParameterValueException", "sourceImage", "does not exist")
-	_, err = distribute("ssm:/golden")
-	wantFault(t, err, "InvalidParameterValueException", "SSM")
+	_, err = distribute("ssm:/golden/none")
+	wantFault(t, err, "InvalidParameterValueException", "The source image 'ssm:/golden/none'", "no such parameter")
+	_, err = distribute("ssm:/golden/odd")
+	wantFault(t, err, "InvalidParameterValueException", "not an AMI ID")
 	_, err = distribute(made)
-	wantFault(t, err, "InvalidParameterValueException", "selects no image")
+	wantFault(t, err, "InvalidParameterValueException", "not valid. The source image '"+made+"' selects no image")
 	dist = prefix + "distribution-configuration/none"
 	_, err = distribute(source)
 	wantFault(t, err, "ResourceNotFoundException")
