@@ -29,7 +29,6 @@ phases:
 	}
 	// Output:
 	// nginx.yaml:6:17: unknown action 'ExecuteBsh', did you mean 'ExecuteBash'?
-	// nginx.yaml:12:17: The condition has no operator.
 	// nginx.yaml:12:18: unknown operator 'fileExist', did you mean 'fileExists'?
 }
 

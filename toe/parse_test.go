@@ -55,7 +55,7 @@ func TestParseEveryAction(t *testing.T) {
 	if nested := d.Phases[0].Steps[3]; nested.TimeoutSeconds != -1 || nested.MaxAttempts != 1 {
 		t.Errorf("ExecuteDocument has timeout %d and %d attempts", nested.TimeoutSeconds, nested.MaxAttempts)
 	}
-	wantWarnings := "every-action.yaml:31: '{{.Names}}' is not a reference of this language and stays as it is."
+	wantWarnings := "every-action.yaml:31:35: '{{.Names}}' is not a reference of this language and stays as it is."
 	if got := d.Warnings()[0].String(); got != wantWarnings {
 		t.Errorf("first warning %q, want %q", got, wantWarnings)
 	}
@@ -134,19 +134,19 @@ func TestParseReferenceProblems(t *testing.T) {
 		return "name: Step\naction: ExecuteBash\ninputs:\n  commands:\n    - |\n      true\n      echo " + text
 	}
 	for text, want := range map[string]string{
-		command("{{ Colour }}"):                                             "15: {{ Colour }}: no parameter or constant 'Colour' is declared, did you mean 'Color'?",
-		command("{{ color }}"):                                              "15: {{ color }}: no parameter or constant 'color' is declared, did you mean 'Color'?",
-		command("{{ buidl.First.outputs.stdout }}"):                         "15: {{ buidl.First.outputs.stdout }}: there is no phase 'buidl', did you mean 'build'?",
-		command("{{ build.Frist.outputs.stdout }}"):                         "15: {{ build.Frist.outputs.stdout }}: the phase 'build' has no step 'Frist', did you mean 'First'?",
-		command("{{ build.Step.outputs.stdout }}"):                          "15: {{ build.Step.outputs.stdout }}: the step 'Step' does not run before this one.",
-		command("{{ build.First.outputs.stdut }}"):                          "15: {{ build.First.outputs.stdut }}: ExecuteBash has no output 'stdut', did you mean 'stdout'?",
-		command("{{ build.First.inputs.path }}"):                            "15: {{ build.First.inputs.path }}: ExecuteBash has no input 'path'",
-		command("{{ build.First.outputs[1].stdout }}"):                      "15: {{ build.First.outputs[1].stdout }}: the step 'First' has only 1 outputs.",
-		command("{{ context:executionid }}"):                                "15: {{ context:executionid }}: unknown context key 'executionid', did you mean 'executionId'?",
-		command("{{ aws:imds:iam/info }}"):                                  "15: {{ aws:imds:iam/info }}: credentials are not handed out from instance metadata.",
-		command("{{ aws:imds:/identity-credentials/ec2 }}"):                 "15: {{ aws:imds:/identity-credentials/ec2 }}: credentials are not handed out from instance metadata.",
-		command("{{ aws:ssm:resolve(Colour) }}"):                            "15: {{ aws:ssm:resolve(Colour) }}: no parameter or constant 'Colour' is declared, did you mean 'Color'?",
-		command("{{ Color }} {{ Nope }} {{ .x }} {{ No2 }}"):                "15: {{ Nope }}: no parameter or constant 'Nope' is declared\n15: {{ No2 }}: no parameter or constant 'No2' is declared",
+		command("{{ Colour }}"):                                             "15:20: {{ Colour }}: no parameter or constant 'Colour' is declared, did you mean 'Color'?",
+		command("{{ color }}"):                                              "15:20: {{ color }}: no parameter or constant 'color' is declared, did you mean 'Color'?",
+		command("{{ buidl.First.outputs.stdout }}"):                         "15:20: {{ buidl.First.outputs.stdout }}: there is no phase 'buidl', did you mean 'build'?",
+		command("{{ build.Frist.outputs.stdout }}"):                         "15:20: {{ build.Frist.outputs.stdout }}: the phase 'build' has no step 'Frist', did you mean 'First'?",
+		command("{{ build.Step.outputs.stdout }}"):                          "15:20: {{ build.Step.outputs.stdout }}: the step 'Step' does not run before this one.",
+		command("{{ build.First.outputs.stdut }}"):                          "15:20: {{ build.First.outputs.stdut }}: ExecuteBash has no output 'stdut', did you mean 'stdout'?",
+		command("{{ build.First.inputs.path }}"):                            "15:20: {{ build.First.inputs.path }}: ExecuteBash has no input 'path'",
+		command("{{ build.First.outputs[1].stdout }}"):                      "15:20: {{ build.First.outputs[1].stdout }}: the step 'First' has only 1 outputs.",
+		command("{{ context:executionid }}"):                                "15:20: {{ context:executionid }}: unknown context key 'executionid', did you mean 'executionId'?",
+		command("{{ aws:imds:iam/info }}"):                                  "15:20: {{ aws:imds:iam/info }}: credentials are not handed out from instance metadata.",
+		command("{{ aws:imds:/identity-credentials/ec2 }}"):                 "15:20: {{ aws:imds:/identity-credentials/ec2 }}: credentials are not handed out from instance metadata.",
+		command("{{ aws:ssm:resolve(Colour) }}"):                            "15:20: {{ aws:ssm:resolve(Colour) }}: no parameter or constant 'Colour' is declared, did you mean 'Color'?",
+		command("{{ Color }} {{ Nope }} {{ .x }} {{ No2 }}"):                "15:32: {{ Nope }}: no parameter or constant 'Nope' is declared\n15:52: {{ No2 }}: no parameter or constant 'No2' is declared",
 		bash + "if: {stringEquals: '{{ Nope }}', value: a}":                 "12:28: {{ Nope }}: no parameter or constant 'Nope' is declared",
 		bash + "loop: {forEach: ['{{ Nope }}']}":                            "12:26: {{ Nope }}: no parameter or constant 'Nope' is declared",
 		bash + "loop: {forEach: {list: '{{ Nope }}'}}":                      "12:32: {{ Nope }}: no parameter or constant 'Nope' is declared",

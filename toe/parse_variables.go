@@ -27,7 +27,9 @@ func (p *parser) variableList(n *source.Node, field string, read func(name, body
 	singular := strings.TrimSuffix(field, "s")
 	for _, item := range n.Items {
 		if item.Kind == source.Map && item.Get("name") != nil && item.Get("type") != nil {
-			p.problem(item, "variable-form", "A %s is written with its name as the key: '- %s: {type: string}'.", singular, p.quietText(item.Get("name")))
+			// Workflow documents declare their parameters so; component documents
+			// never did, and their readers would find a parameter called "name".
+			p.problem(item, "variable-form", "A %s is written with its name as the key: '- %s: {type: string}'; only workflows have it beside 'name:'.", singular, p.quietText(item.Get("name")))
 			continue
 		}
 		if item.Kind != source.Map || len(item.Entries) != 1 {

@@ -112,6 +112,9 @@ func (s *Step) loopTexts(visit func(*source.Node)) {
 func (p *parser) checkText(n *source.Node, text string, at site) {
 	parsed, foreign := reference.Parse(text)
 	for _, f := range foreign {
+		if len(p.doc.warnings) >= maxProblems {
+			break
+		}
 		p.warning(n.ProblemAt(f.Offset, "foreign-braces", fmt.Sprintf("'%s' is not a reference of this language and stays as it is.", shorten(f.Text))))
 	}
 	for _, r := range parsed.Refs() {

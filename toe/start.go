@@ -142,7 +142,7 @@ func (x *executor) withStart() (Problems, error) {
 	x.from, x.chain = from, newChain(len(x.docs))
 	if x.o.OutputsFrom != "" {
 		if from == nil {
-			return nil, &UsageError{"outputs of an earlier run are of use only with a first step"}
+			return nil, &UsageError{"an earlier run's outputs (--outputs-from) are of use only with a first step (--from)"}
 		}
 		earlier, err := readChain(x.o.OutputsFrom, len(x.docs))
 		if err != nil {

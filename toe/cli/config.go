@@ -81,11 +81,15 @@ func readConfigText(ctx context.Context, path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// describeJSON adds the line to a syntax error.
+// describeJSON adds the line to an error, and names fields as the file does.
 func describeJSON(b []byte, err error) string {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return fmt.Sprintf("line %d: %v", bytes.Count(b[:min(int(syntax.Offset), len(b))], []byte("\n"))+1, err)
+	}
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Sprintf("line %d: %s cannot be a %s", bytes.Count(b[:min(int(kind.Offset), len(b))], []byte("\n"))+1, kind.Field, kind.Value)
 	}
 	return err.Error()
 }

@@ -55,11 +55,20 @@ func runCommand() *cobra.Command {
 			"  toe run --documents nginx.yaml --parameters Version=1.2,Color=blue --events\n" +
 			"  toe run --documents nginx.yaml --dry-run\n" +
 			"  toe run --documents nginx.yaml --from build.Configure --outputs-from TOE_2026-11-22_03-18-47_UTC-0_x",
-		Args: cobra.NoArgs,
+		Args: noDocuments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.register(cmd.Flags())
 	return cmd
+}
+
+// noDocuments refuses arguments: validate takes documents as such, and people
+// try it here.
+func noDocuments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("run takes documents by --documents, not as arguments: --documents %s", strings.Join(args, ","))
+	}
+	return nil
 }
 
 func (f *runFlags) register(flags *pflag.FlagSet) {

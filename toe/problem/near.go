@@ -4,8 +4,10 @@ import "strings"
 
 // Nearest gives the candidate that word is most probably a misspelling of, or
 // "" if none is near: at most a third of the letters may differ, and letter
-// case counts for nothing. Very long words have no nearest candidate, and of
-// very many candidates only the first are looked at.
+// case counts for nothing. Else it gives the only candidate that begins with
+// the word, if that has four letters or more: "timeout" is "timeoutSeconds".
+// Very long words have no nearest candidate, and of very many candidates only
+// the first are looked at.
 func Nearest(word string, candidates []string) string {
 	const longest, most = 64, 256
 	if word == "" || len(word) > longest {
@@ -22,7 +24,24 @@ func Nearest(word string, candidates []string) string {
 			best, bestDistance = c, d
 		}
 	}
+	if best == "" && len(word) >= 4 {
+		return onlyLonger(folded, candidates)
+	}
 	return best
+}
+
+// onlyLonger gives the one candidate that goes on where the word ends.
+func onlyLonger(folded string, candidates []string) string {
+	only := ""
+	for _, c := range candidates {
+		if len(c) > len(folded) && strings.HasPrefix(strings.ToLower(c), folded) {
+			if only != "" {
+				return ""
+			}
+			only = c
+		}
+	}
+	return only
 }
 
 // distance is the number of letters to insert, delete, replace or swap with

@@ -17,6 +17,10 @@ func TestNearest(t *testing.T) {
 		"CreateFlie":   "CreateFile",
 		"CreateFodler": "CreateFolder",
 		"Shell":        "",
+		"createFo":     "CreateFolder", // only one goes on like this
+		"Execute":      "",             // two do
+		"Copy":         "CopyFile",
+		"Cop":          "", // too short to tell
 		"":             "",
 		"ExecuteBash":  "", // itself, and nothing else is near
 	} {

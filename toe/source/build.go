@@ -11,6 +11,7 @@ import (
 
 // builder makes the tree out of the library's nodes.
 type builder struct {
+	lines     *lines
 	problems  problem.Problems
 	nodes     int
 	exhausted bool // a limit was passed; the tree is not complete
@@ -39,7 +40,7 @@ func (b *builder) spend(y *yaml.Node, depth int) bool {
 }
 
 func (b *builder) node(y *yaml.Node, parent *Path, name string, depth int) *Node {
-	n := &Node{Line: y.Line, Column: y.Column, path: Path{parent: parent, name: name}}
+	n := &Node{Line: y.Line, Column: y.Column, path: Path{parent: parent, name: name}, lines: b.lines}
 	if !b.spend(y, depth) {
 		return n
 	}

@@ -30,7 +30,8 @@ type Node struct {
 	Items   []*Node // of a List
 	Entries []Entry // of a Map, in the order of the source
 
-	path Path
+	path  Path
+	lines *lines
 }
 
 // Entry is a key of a Map and its value.
@@ -93,12 +94,14 @@ func (n *Node) Describe() string {
 }
 
 // ProblemAt makes a problem that points at a place in a Scalar's text, as near
-// as can be told: lines are known in '|' blocks.
+// as can be told: exactly in '|' blocks, at the beginning in other text.
 func (n *Node) ProblemAt(offset int, rule, message string) problem.Problem {
 	p := n.Problem(rule, message)
 	if n.Block {
-		p.Line += 1 + strings.Count(n.Text[:offset], "\n")
-		p.Column = 0
+		start := strings.LastIndexByte(n.Text[:offset], '\n') + 1
+		p.Line += 1 + strings.Count(n.Text[:start], "\n")
+		text, _, _ := strings.Cut(n.Text[start:], "\n")
+		p.Column = n.lines.column(p.Line, text, offset-start)
 	}
 	return p
 }

@@ -38,7 +38,7 @@ func Parse(data []byte) (*Node, problem.Problems) {
 		}
 		return nil, problem.Problems{syntaxProblem(data, err)}
 	}
-	b := &builder{}
+	b := &builder{lines: newLines(data)}
 	root := b.node(&top, nil, "", 0)
 	if err := dec.Decode(&second); err == nil && len(second.Content) > 0 {
 		b.add(second.Line, second.Column, "several-documents", "The file holds a second YAML document; only one is allowed.")

@@ -26,6 +26,38 @@ func TestParsePlaces(t *testing.T) {
 	}
 }
 
+func TestProblemAt(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"block":          {"a: |\n  one\n    Ünï X\n", "3:9: "},
+		"blank lines":    {"a: |\n\n\n   X\n", "4:4: "},
+		"end of a line":  {"a: |\n  one X\n  two\n", "2:7: "},
+		"carriage":       {"a: |\r\n  one\r\n  X\r\n", "3:3: "},
+		"indent given":   {"a: |2\n    X\n", "2:5: "},
+		"comment":        {"a: | # why\n  X\n", "2:3: "},
+		"in a list":      {"- - |-\n    X", "2:5: "},
+		"folded":         {"a: >\n  one\n  X\n", "1:4: "},
+		"quoted":         {"a: 'one X'\n", "1:4: "},
+		"other line end": {"a: |\n  one\u2028  X\n", "2: "}, // for YAML it ends the line, for nobody else
+	} {
+		n, problems := source.Parse([]byte(tc.text))
+		if len(problems) > 0 {
+			t.Fatal(name, problems)
+		}
+		for n.Kind != source.Scalar {
+			if n.Kind == source.List {
+				n = n.Items[0]
+			} else {
+				n = n.Get("a")
+			}
+		}
+		got := n.ProblemAt(strings.Index(n.Text, "X"), "rule", "m").String()
+		if got != tc.want+"m" {
+			t.Errorf("%s: %q, want %q", name, got, tc.want+"m")
+		}
+	}
+}
+
 func TestParseProblems(t *testing.T) {
 	t.Parallel()
 	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"

@@ -66,9 +66,11 @@ func (p *parser) expr(n *source.Node, depth int) *Expr {
 			found = e
 		}
 	}
-	p.unknownKeys(n, found)
+	unknown := p.unknownKeys(n, found)
 	if found == nil {
-		p.problem(n, "no-operator", "The condition has no operator.")
+		if unknown == 0 { // else the unknown one was to be it
+			p.problem(n, "no-operator", "The condition has no operator.")
+		}
 		return nil
 	}
 	if op := byName[found.Key.Text]; op != nil {
@@ -82,7 +84,10 @@ func (p *parser) expr(n *source.Node, depth int) *Expr {
 	return p.logical(found, depth+1)
 }
 
-func (p *parser) unknownKeys(n *source.Node, found *source.Entry) {
+// unknownKeys reports the keys that do not belong into the condition, and
+// counts them.
+func (p *parser) unknownKeys(n *source.Node, found *source.Entry) int {
+	unknown := 0
 	second := ""
 	if found != nil {
 		second = Second(found.Key.Text)
@@ -100,7 +105,9 @@ func (p *parser) unknownKeys(n *source.Node, found *source.Entry) {
 		}
 		problem.Suggestion = p.nearest(key, found != nil)
 		p.report(problem)
+		unknown++
 	}
+	return unknown
 }
 
 func (p *parser) nearest(key string, companion bool) string {
