@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/goldsmith-build/goldsmith/toe/problem"
 )
 
 // Run runs documents: all selected phases of the first, then of the second, and
@@ -96,7 +99,31 @@ func loadAll(ctx context.Context, o *Options) ([]*loaded, Problems) {
 		problems = append(problems, p...)
 		docs = append(docs, d)
 	}
+	if len(problems) == 0 {
+		warnUndeclared(docs, o)
+	}
 	return docs, problems
+}
+
+// warnUndeclared names the values of the run that no document has a parameter
+// for: they are ignored, as the original does it, and mostly are misspelt.
+func warnUndeclared(docs []*loaded, o *Options) {
+	var declared []string
+	for _, d := range docs {
+		for _, p := range d.doc.Parameters {
+			declared = append(declared, p.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Parameters)) {
+		if slices.Contains(declared, name) {
+			continue
+		}
+		message := "no document has the parameter '" + shorten(name) + "'"
+		if near := problem.Nearest(name, declared); near != "" {
+			message += ", did you mean '" + near + "'?"
+		}
+		o.Log.Warn(message)
+	}
 }
 
 func load(ctx context.Context, s Source, o *Options) (*loaded, Problems) {
