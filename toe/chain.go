@@ -63,7 +63,10 @@ func (c *chain) published() publishedChain {
 		documents[i] = make(map[string]*chainEntry, len(d))
 		for name, e := range d {
 			if !e.Quiet {
-				documents[i][name] = e
+				shown := *e // lists, also where there is nothing in them
+				shown.Inputs = append([]map[string]string{}, e.Inputs...)
+				shown.Outputs = append([]action.Output{}, e.Outputs...)
+				documents[i][name] = &shown
 			}
 		}
 	}
