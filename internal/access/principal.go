@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,14 @@ type Session struct {
 type Place struct {
 	Organization string // "o-…", "" if the account is in none
 	Path         string // "o-…/r-…/ou-…/", as aws:PrincipalOrgPaths has it
+}
+
+// Memberships are the ids of the organisation and of the units that the account
+// is in, from the top: "o-…", "ou-…".
+func (p Place) Memberships() []string {
+	return slices.DeleteFunc(strings.Split(p.Path, "/"), func(id string) bool {
+		return !strings.HasPrefix(id, "o-") && !strings.HasPrefix(id, "ou-")
+	})
 }
 
 // PrincipalARN implements identity.Principal: it is what aws:PrincipalArn says,

@@ -80,12 +80,18 @@ func (a *AMI) Root() (BlockDevice, bool) {
 // Public reports whether everyone may launch the AMI.
 func (a *AMI) Public() bool { return slices.Contains(a.Permissions.Groups, store.Everyone) }
 
-// grantees are those whose lists show the AMI. Members of organisations join
-// them when the server knows organisations.
+// grantees are those whose lists show the AMI: accounts, everyone, and the
+// members of organisations and of their units. Those are known by the last part
+// of their ARN, which is unique: the rest names the account that manages them.
 func (a *AMI) grantees() []string {
 	all := slices.Clone(a.Permissions.UserIDs)
 	if a.Public() {
 		all = append(all, store.Everyone)
+	}
+	for _, arn := range slices.Concat(a.Permissions.Organizations, a.Permissions.Units) {
+		if id := arn[strings.LastIndexByte(arn, '/')+1:]; strings.HasPrefix(id, "o-") || strings.HasPrefix(id, "ou-") {
+			all = append(all, id)
+		}
 	}
 	return all
 }

@@ -207,7 +207,7 @@ func (w *World) usedBy(tx *store.Tx, owner identity.Caller, snapshot string) (st
 func (w *World) eachAMI(tx *store.Tx, owner identity.Caller, do func(AMI) error) error {
 	after := ""
 	for {
-		rows, err := tx.VisibleAMIs(owner.Account, owner.Region, after, 500)
+		rows, err := tx.VisibleAMIs(owner.Account, nil, owner.Region, after, 500)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

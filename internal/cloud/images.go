@@ -84,7 +84,7 @@ func (f face) DescribeImages(ctx context.Context, in *ec2.DescribeImagesInput) (
 // fetchAMIs reads a page of the rows that the caller can see.
 func (w *World) fetchAMIs(tx *store.Tx, caller identity.Caller) func(after string, limit int) ([]AMI, error) {
 	return func(after string, limit int) ([]AMI, error) {
-		rows, err := tx.VisibleAMIs(caller.Account, caller.Region, after, limit)
+		rows, err := tx.VisibleAMIs(caller.Account, w.memberships(caller.Account), caller.Region, after, limit)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ const AmazonAccount = "000000000000"
 type World struct {
 	store  *store.Store
 	public Publisher
+	groups func(account string) []string // nil: no account is in an organisation
 	now    func() time.Time
 }
 
@@ -38,6 +39,19 @@ func New(s *store.Store, now func() time.Time) *World {
 // Publish makes p's AMIs visible to everyone. Call it before the first request.
 func (w *World) Publish(p Publisher) { w.public = p }
 
+// Organize makes launch permissions of organisations and their units hold.
+// groups gives the ids ("o-…", "ou-…") of the organisation and the units that an
+// account is in, those above its own unit too. Call it before the first request.
+func (w *World) Organize(groups func(account string) []string) { w.groups = groups }
+
+// memberships gives the organisation and units that an account is in.
+func (w *World) memberships(account string) []string {
+	if w.groups == nil {
+		return nil
+	}
+	return w.groups(account)
+}
+
 // published gives the public AMIs of a region in the order of their IDs.
 func (w *World) published(ctx context.Context, region string) ([]AMI, error) {
 	if w.public == nil {
@@ -54,8 +68,12 @@ func (w *World) published(ctx context.Context, region string) ([]AMI, error) {
 // own gives an AMI of a region if it is a row that an account may see.
 func (w *World) own(tx *store.Tx, account, region, id string) (AMI, bool, error) {
 	a, ok, err := w.AMI(tx, id)
-	seen := a.Region == region && (a.Account == account || a.Public() || slices.Contains(a.Permissions.UserIDs, account))
-	return a, ok && seen, err
+	if a.Region != region || err != nil {
+		return a, false, err
+	}
+	may := append(w.memberships(account), account, store.Everyone)
+	granted := slices.ContainsFunc(a.grantees(), func(g string) bool { return slices.Contains(may, g) })
+	return a, ok && (a.Account == account || granted), nil
 }
 
 // Visible gives an AMI of a region if an account owns it or may launch it, or

@@ -207,10 +207,19 @@ func TestModify(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	f.world.Organize(func(account string) []string {
+		return map[string][]string{bob: {"o-abcdefghij", "ou-abcd-aaaaaaaa", "ou-abcd-bbbbbbbb"}}[account]
+	})
+	const organizations = "arn:aws:organizations::111111111111:"
 	for _, step := range []struct {
 		p    cloud.Permissions
 		want bool
 	}{
+		{cloud.Permissions{Organizations: []string{organizations + "organization/o-abcdefghij"}}, true},
+		{cloud.Permissions{Organizations: []string{organizations + "organization/o-abcdefghi"}}, false},
+		{cloud.Permissions{Units: []string{organizations + "ou/o-abcdefghij/ou-abcd-aaaaaaaa"}}, true},
+		{cloud.Permissions{Units: []string{organizations + "ou/o-abcdefghij/ou-abcd-bbbbbbbb"}}, true},
+		{cloud.Permissions{Units: []string{organizations + "ou/o-abcdefghij/ou-abcd-cccccccc"}}, false},
 		{cloud.Permissions{}, false},
 		{cloud.Permissions{UserIDs: []string{bob}}, true},
 		{cloud.Permissions{UserIDs: []string{"333333333333"}}, false},

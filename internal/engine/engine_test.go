@@ -223,7 +223,7 @@ func (w *world) amis() (n int) {
 	w.t.Helper()
 	err := w.store.Read(context.Background(), func(tx *store.Tx) error {
 		for _, region := range []string{"us-east-1", "eu-west-1"} {
-			rows, err := tx.VisibleAMIs("123456789012", region, "", 100)
+			rows, err := tx.VisibleAMIs("123456789012", nil, region, "", 100)
 			if err != nil {
 				return err
 			}

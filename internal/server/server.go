@@ -198,6 +198,7 @@ func (s *Server) newService(ctx context.Context, cfg *config.Config, world *clou
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	world.Organize(func(account string) []string { return s.who.Directory().Place(account).Memberships() })
 	return imagebuilder.New(imagebuilder.Config{
 		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
 		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Topics: s.topics, Events: s.events, Bucket: buckets, Log: s.log,

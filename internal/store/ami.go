@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // AMI is a machine image of an account in a region.
 type AMI struct {
@@ -31,7 +35,7 @@ var (
 	deleteAMI = define(`DELETE FROM ami WHERE id = ?`)
 	selectAMI = define(`SELECT id, account, region, name, created, doc FROM ami WHERE id = ?`)
 	listAMIs  = define(`SELECT id, account, region, name, created, doc FROM ami
-		WHERE region = ? AND id > ? AND (account = ? OR EXISTS (SELECT 1 FROM ami_grant WHERE ami = ami.id AND grantee IN (?, '` + Everyone + `'))) ORDER BY id LIMIT ? + 0`)
+		WHERE region = ? AND id > ? AND (account = ? OR EXISTS (SELECT 1 FROM ami_grant WHERE ami = ami.id AND grantee IN (?, '` + Everyone + `'` + strings.Repeat(", ?", MaxMemberships) + `))) ORDER BY id LIMIT ? + 0`)
 
 	insertGrant  = define(`INSERT INTO ami_grant (ami, grantee) VALUES (?, ?) ON CONFLICT DO NOTHING`)
 	deleteGrants = define(`DELETE FROM ami_grant WHERE ami = ?`)
@@ -59,8 +63,8 @@ func scanSnapshot(r row) (s Snapshot, err error) {
 	return s, err
 }
 
-// InsertAMI adds an AMI that grantees, accounts or Everyone, may see besides
-// its owner; ErrExists if its ID or its name is taken.
+// InsertAMI adds an AMI that grantees, accounts, groups of them or Everyone, may
+// see besides its owner; ErrExists if its ID or its name is taken.
 func (tx *Tx) InsertAMI(a AMI, grantees []string) error {
 	if _, err := tx.exec(insertAMI, a.ID, a.Account, a.Region, a.Name, millis(a.Created), a.Doc); err != nil {
 		return failed("registering "+a.ID, err)
@@ -101,10 +105,25 @@ func (tx *Tx) AMI(id string) (AMI, bool, error) {
 	return one(tx, "reading "+id, selectAMI, scanAMI, id)
 }
 
-// VisibleAMIs gives the AMIs of a region that an account owns or was granted,
-// in the order of their IDs after one of them, at most limit.
-func (tx *Tx) VisibleAMIs(account, region, after string, limit int) ([]AMI, error) {
-	return many(tx, "listing AMIs", listAMIs, scanAMI, region, after, account, account, limit)
+// MaxMemberships is how many groups of accounts an account can be in.
+const MaxMemberships = 8
+
+// VisibleAMIs gives the AMIs of a region that an account owns, or that it was
+// granted itself or as a member of a group of accounts, in the order of their
+// IDs after one of them, at most limit.
+func (tx *Tx) VisibleAMIs(account string, memberships []string, region, after string, limit int) ([]AMI, error) {
+	if len(memberships) > MaxMemberships {
+		return nil, fmt.Errorf("listing AMIs: account %s is in %d groups, at most %d are looked at", account, len(memberships), MaxMemberships)
+	}
+	args := []any{region, after, account, account}
+	for i := range MaxMemberships {
+		group := account // what is left over says nothing new
+		if i < len(memberships) {
+			group = memberships[i]
+		}
+		args = append(args, group)
+	}
+	return many(tx, "listing AMIs", listAMIs, scanAMI, append(args, limit)...)
 }
 
 // InsertSnapshot adds a snapshot; ErrExists if its ID is taken.

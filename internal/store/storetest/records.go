@@ -135,15 +135,24 @@ func amis(t *testing.T, s *store.Store) {
 	write(t, s, func(tx *store.Tx) error {
 		return errors.Join(tx.InsertAMI(own, nil), tx.InsertAMI(public, []string{store.Everyone, store.Everyone}), tx.InsertAMI(shared, []string{account}), tx.InsertAMI(private, []string{"8"}), tx.InsertAMI(elsewhere, nil))
 	})
-	visible := func(after string, limit int) (got []store.AMI) {
+	visible := func(after string, limit int, groups ...string) (got []store.AMI) {
 		read(t, s, func(tx *store.Tx) (err error) {
-			got, err = tx.VisibleAMIs(account, region, after, limit)
+			got, err = tx.VisibleAMIs(account, groups, region, after, limit)
 			return err
 		})
 		return got
 	}
 	same(t, "visible", visible("", 10), []store.AMI{public, shared, own})
 	same(t, "second page", visible("ami-1", 1), []store.AMI{shared})
+	write(t, s, func(tx *store.Tx) error { return tx.UpdateAMI("ami-4", private.Doc, []string{"ou-2"}) })
+	same(t, "of another group", visible("", 10, "o-1", "ou-1"), []store.AMI{public, shared, own})
+	same(t, "of a group", visible("", 10, "o-1", "ou-1", "ou-2"), []store.AMI{public, shared, own, private})
+	if err := s.Read(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.VisibleAMIs(account, make([]string, store.MaxMemberships+1), region, "", 1)
+		return err
+	}); err == nil {
+		t.Error("an account in more groups than are looked at")
+	}
 	if err := s.Write(t.Context(), func(tx *store.Tx) error { return tx.InsertAMI(ami("ami-6", account, region, "n"), nil) }); !errors.Is(err, store.ErrExists) {
 		t.Errorf("a second AMI of the same name: %v, want ErrExists", err)
 	}
