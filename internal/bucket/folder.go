@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/objects"
 )
 
 // Folder is the stand-in for S3: bucket B is the folder B in it, and the slashes
@@ -87,7 +89,7 @@ func writeFile(ctx context.Context, root *os.Root, key string, body io.Reader) (
 			err = errors.Join(err, root.Remove(temporary))
 		}
 	}()
-	_, err = io.Copy(file, contextReader{ctx, body})
+	_, err = io.Copy(file, objects.WithContext(ctx, body))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
@@ -103,17 +105,4 @@ func checkFile(bucket, key string) error {
 		return fmt.Errorf("%q is not a key that a folder can hold", clip(key))
 	}
 	return nil
-}
-
-// contextReader ends a copy when ctx ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -53,7 +53,7 @@ func (s *S3) Write(ctx context.Context, bucket, key string, body io.Reader) erro
 	if err := checkKey(bucket, key); err != nil {
 		return err
 	}
-	_, err := s.uploader.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: &bucket, Key: &key, Body: contextReader{ctx, body}})
+	_, err := s.uploader.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: &bucket, Key: &key, Body: objects.WithContext(ctx, body)})
 	if err != nil {
 		return failed("writing", bucket, key, err)
 	}

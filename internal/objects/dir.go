@@ -362,6 +362,9 @@ func (d *Dir) Touch(ctx context.Context, key string) error {
 	return nil
 }
 
+// WithContext gives a reader of r whose reads fail once ctx has ended.
+func WithContext(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
+
 // contextReader ends a copy when ctx ends.
 type contextReader struct {
 	ctx context.Context

@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -30,13 +33,20 @@ func openBuckets(ctx context.Context, cfg *config.Config, dir datadir.Dir) (buck
 	return bucket.NewS3(client), nil
 }
 
+// answering is how long the S3 service may take to begin an answer; the client
+// tries three times.
+const answering = 20 * time.Second
+
 // s3Client makes the client of the configured service.
 func s3Client(ctx context.Context, c config.S3) (*s3.Client, error) {
 	region := c.Region
 	if region == "" {
 		region = "us-east-1"
 	}
-	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(region)}
+	// A service that takes a request and never answers must not hold up the
+	// request or the build that waits for it.
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = answering })
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(region), awsconfig.WithHTTPClient(client)}
 	if c.AccessKeyID != "" {
 		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(c.AccessKeyID, string(c.SecretAccessKey), "")))
 	}
