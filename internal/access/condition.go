@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // condition is one operator with one key of a Condition element, and the values
@@ -96,16 +98,16 @@ func parseCondition(name, key string, texts []string, variables bool) (condition
 	c.operator = operators[base]
 	switch {
 	case c.operator == nil, c.operator.null && c.set != single:
-		return condition{}, fmt.Errorf("%q is not a condition operator", clip(name))
+		return condition{}, fmt.Errorf("%q is not a condition operator", fault.Clip(name))
 	case !strings.Contains(key, ":"):
-		return condition{}, fmt.Errorf("%q is not a condition key", clip(key))
+		return condition{}, fmt.Errorf("%q is not a condition key", fault.Clip(key))
 	case len(texts) == 0:
-		return condition{}, fmt.Errorf("the condition key %q has no value", clip(key))
+		return condition{}, fmt.Errorf("the condition key %q has no value", fault.Clip(key))
 	}
 	for _, text := range texts {
 		v, ok := c.operator.parse(text, variables)
 		if !ok {
-			return condition{}, fmt.Errorf("%q is not a value for %s", clip(text), clip(name))
+			return condition{}, fmt.Errorf("%q is not a value for %s", fault.Clip(text), fault.Clip(name))
 		}
 		c.values = append(c.values, v)
 	}

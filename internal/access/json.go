@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // node is a value of a policy document. Unlike encoding/json's own values it
@@ -89,7 +91,7 @@ func readObject(d *json.Decoder, depth int) (node, error) {
 		}
 		name, _ := t.(string)
 		if seen[name] {
-			return node{}, refusal(fmt.Sprintf("%q is there twice", clip(name)))
+			return node{}, refusal(fmt.Sprintf("%q is there twice", fault.Clip(name)))
 		}
 		seen[name] = true
 		value, err := readNode(d, depth+1)

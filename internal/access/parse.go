@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // MaxDocument is the most bytes that a policy document may have: 30,000
@@ -49,7 +51,7 @@ func Parse(kind Kind, document string) (*Policy, error) {
 				statements = []node{f.node}
 			}
 		default:
-			return nil, fmt.Errorf("%q is not an element of a policy", clip(f.name))
+			return nil, fmt.Errorf("%q is not an element of a policy", fault.Clip(f.name))
 		}
 	}
 	if len(statements) == 0 {
@@ -60,7 +62,7 @@ func Parse(kind Kind, document string) (*Policy, error) {
 	for i, n := range statements {
 		s, sid, err := parseStatement(kind, n, variables)
 		if err == nil && sid != "" && sids[sid] {
-			err = malformed("Sid: %q is there twice", clip(sid))
+			err = malformed("Sid: %q is there twice", fault.Clip(sid))
 		}
 		if err != nil {
 			return nil, malformed("Statement[%d]: %w", i, err)
@@ -114,7 +116,7 @@ func parseStatement(kind Kind, n node, variables bool) (s statement, sid string,
 		case "Condition":
 			s.conditions, err = parseConditions(f.node, variables)
 		default:
-			return s, "", fmt.Errorf("%q is not an element of a statement", clip(f.name))
+			return s, "", fmt.Errorf("%q is not an element of a statement", fault.Clip(f.name))
 		}
 		if err != nil {
 			return s, "", fmt.Errorf("%s: %w", f.name, err)
@@ -155,10 +157,10 @@ func parseActions(kind Kind, n node) ([]pattern, error) {
 	var all []pattern
 	for _, text := range texts {
 		if !actionForm.MatchString(text) {
-			return nil, fmt.Errorf(`%q is not an action: it must be "*" or "service:Action"`, clip(text))
+			return nil, fmt.Errorf(`%q is not an action: it must be "*" or "service:Action"`, fault.Clip(text))
 		}
 		if kind == Trust && text != "*" && !strings.HasPrefix(lower(text), "sts:") {
-			return nil, fmt.Errorf("%q is not an action of a trust policy, which speaks of sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity", clip(text))
+			return nil, fmt.Errorf("%q is not an action of a trust policy, which speaks of sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity", fault.Clip(text))
 		}
 		p, _ := compile(lower(text), syntax{wildcards: true})
 		all = append(all, p)
@@ -175,7 +177,7 @@ func parseResources(n node, variables bool) ([]arnPattern, error) {
 	for _, text := range texts {
 		a, ok := compileARN(text, variables)
 		if !ok {
-			return nil, fmt.Errorf(`%q is not a resource: it must be "*" or an ARN of six parts, arn:partition:service:region:account:resource, in which "*", "?" and ${variables} may stand`, clip(text))
+			return nil, fmt.Errorf(`%q is not a resource: it must be "*" or an ARN of six parts, arn:partition:service:region:account:resource, in which "*", "?" and ${variables} may stand`, fault.Clip(text))
 		}
 		all = append(all, a)
 	}
@@ -200,7 +202,7 @@ func parsePrincipals(n node) ([]principal, error) {
 		texts, err := f.strings()
 		switch {
 		case !slices.Contains(principalKind, f.name):
-			return nil, fmt.Errorf("%q is not one of %s", clip(f.name), strings.Join(principalKind, ", "))
+			return nil, fmt.Errorf("%q is not one of %s", fault.Clip(f.name), strings.Join(principalKind, ", "))
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		case f.name != "AWS":
@@ -210,7 +212,7 @@ func parsePrincipals(n node) ([]principal, error) {
 		for _, text := range texts {
 			p, ok := parsePrincipal(text)
 			if !ok {
-				return nil, fmt.Errorf("%q is not an account, or the ARN of a user, a role or a session, without wildcards", clip(text))
+				return nil, fmt.Errorf("%q is not an account, or the ARN of a user, a role or a session, without wildcards", fault.Clip(text))
 			}
 			all = append(all, p)
 		}
@@ -242,12 +244,12 @@ func parseConditions(n node, variables bool) ([]condition, error) {
 	var all []condition
 	for _, operator := range n.fields {
 		if operator.fields == nil {
-			return nil, fmt.Errorf("%s must be a JSON object", clip(operator.name))
+			return nil, fmt.Errorf("%s must be a JSON object", fault.Clip(operator.name))
 		}
 		for _, key := range operator.fields {
 			texts, err := key.scalars()
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", clip(operator.name), clip(key.name), err)
+				return nil, fmt.Errorf("%s: %s: %w", fault.Clip(operator.name), fault.Clip(key.name), err)
 			}
 			c, err := parseCondition(operator.name, key.name, texts, variables)
 			if err != nil {
@@ -257,13 +259,4 @@ func parseConditions(n node, variables bool) ([]condition, error) {
 		}
 	}
 	return all, nil
-}
-
-// clip shortens what a message repeats.
-func clip(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

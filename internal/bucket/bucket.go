@@ -7,6 +7,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // Buckets are all the buckets that can be reached. Methods are safe for
@@ -29,18 +31,9 @@ var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 // Guide, "Bucket naming rules"). The Image Builder API itself allows any text.
 func ValidName(bucket string) error {
 	if !validName.MatchString(bucket) || strings.Contains(bucket, "..") {
-		return fmt.Errorf("%q is not the name of a bucket", clip(bucket))
+		return fmt.Errorf("%q is not the name of a bucket", fault.Clip(bucket))
 	}
 	return nil
-}
-
-// clip cuts what a client sent to what a message can hold.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }
 
 // readAll reads at most limit bytes.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/objects"
 )
 
@@ -102,7 +103,7 @@ func checkFile(bucket, key string) error {
 		return err
 	}
 	if key == "" || !filepath.IsLocal(key) || strings.ContainsAny(key, "\x00\\") || strings.HasSuffix(key, "/") {
-		return fmt.Errorf("%q is not a key that a folder can hold", clip(key))
+		return fmt.Errorf("%q is not a key that a folder can hold", fault.Clip(key))
 	}
 	return nil
 }

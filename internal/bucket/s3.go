@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/objects"
 )
 
@@ -66,7 +67,7 @@ func checkKey(bucket, key string) error {
 		return err
 	}
 	if key == "" || len(key) > 1024 {
-		return fmt.Errorf("%q is not the key of an object: it has %d bytes, allowed are 1 to 1024", clip(key), len(key))
+		return fmt.Errorf("%q is not the key of an object: it has %d bytes, allowed are 1 to 1024", fault.Clip(key), len(key))
 	}
 	return nil
 }

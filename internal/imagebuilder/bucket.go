@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // Bucket reads objects of S3. Package bucket has it.
@@ -22,14 +24,14 @@ func (s *Service) fetch(ctx context.Context, member, uri string, limit int64) ([
 		return nil, invalid(member, "Invalid S3 URI.")
 	}
 	if s.bucket == nil {
-		return nil, invalid(member, "This server has no S3 to read '%s' from.", clip(uri))
+		return nil, invalid(member, "This server has no S3 to read '%s' from.", fault.Clip(uri))
 	}
 	data, err := s.bucket.Read(ctx, bucket, key, limit)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, invalid(member, "The object '%s' does not exist.", clip(uri))
+		return nil, invalid(member, "The object '%s' does not exist.", fault.Clip(uri))
 	}
 	if err != nil {
-		return nil, invalid(member, "The object '%s' cannot be used: %s.", clip(uri), clip(err.Error()))
+		return nil, invalid(member, "The object '%s' cannot be used: %s.", fault.Clip(uri), fault.Clip(err.Error()))
 	}
 	return data, nil
 }

@@ -49,7 +49,7 @@ func checkTemplate(member, template string, components bool) error {
 		switch name {
 		case parentVariable, environmentsVariable, componentsVariable:
 		default:
-			return invalid(member, "The Dockerfile template has the variable '{{{ imagebuilder:%s }}}', which is none of imagebuilder:parentImage, imagebuilder:environments and imagebuilder:components.", clip(name))
+			return invalid(member, "The Dockerfile template has the variable '{{{ imagebuilder:%s }}}', which is none of imagebuilder:parentImage, imagebuilder:environments and imagebuilder:components.", fault.Clip(name))
 		}
 		if _, ok := first[name]; !ok {
 			first[name] = m[0]
@@ -80,7 +80,7 @@ func checkRepository(path string, r *api.TargetContainerRepository) error {
 		return nil
 	}
 	if name := text(r.RepositoryName); len(name) < 2 || len(name) > 256 || !repositoryName.MatchString(name) {
-		return invalid(path+".repositoryName", "'%s' is not the name of an ECR repository: 2 to 256 lower case letters, digits, '.', '_', '-' and '/'.", clip(name))
+		return invalid(path+".repositoryName", "'%s' is not the name of an ECR repository: 2 to 256 lower case letters, digits, '.', '_', '-' and '/'.", fault.Clip(name))
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (s *Service) checkContainerRecipe(in *api.CreateContainerRecipeInput) error
 		return nil
 	}
 	if image := text(c.Image); c.Image != nil && !amiID.MatchString(image) && !ssmName.MatchString(image) {
-		return invalid("instanceConfiguration.image", "'%s' is not an AMI ID or an SSM parameter (ssm:NAME).", clip(image))
+		return invalid("instanceConfiguration.image", "'%s' is not an AMI ID or an SSM parameter (ssm:NAME).", fault.Clip(image))
 	}
 	return checkDevices("instanceConfiguration.", c.BlockDeviceMappings)
 }
@@ -126,7 +126,7 @@ func (s *Service) containerParent(ctx context.Context, tx *store.Tx, r request, 
 	parent := text(in.ParentImage)
 	if !strings.HasPrefix(parent, "arn:") {
 		if !containerReference.MatchString(parent) {
-			return parentOf{}, invalid("parentImage", "'%s' is not the ARN of an Image Builder image or the name of a container image.", clip(parent))
+			return parentOf{}, invalid("parentImage", "'%s' is not the ARN of an Image Builder image or the name of a container image.", fault.Clip(parent))
 		}
 		platform := or(in.PlatformOverride, api.PlatformLinux)
 		if platform == api.PlatformWindows && in.ImageOsVersionOverride == nil {

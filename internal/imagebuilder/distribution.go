@@ -9,6 +9,7 @@ import (
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) checkDistributions(r request, all []api.Distribution) error {
 		path := fmt.Sprintf("distributions[%d]", i)
 		region := text(d.Region)
 		if partition, ok := cloud.Partition(region); !ok || partition != here {
-			return invalid(path+".region", "'%s' is not a region that can be distributed to from %s.", clip(region), r.Region)
+			return invalid(path+".region", "'%s' is not a region that can be distributed to from %s.", fault.Clip(region), r.Region)
 		}
 		if regions[region] {
 			return invalid(path+".region", "The region '%s' is specified more than once.", region)

@@ -84,7 +84,7 @@ func (r request) reachable(member string, value *string, kind store.Kind, forms 
 		formOK = formOK || a.form == f
 	}
 	if !ok || !formOK {
-		return arn{}, invalid(member, "'%s' is not the ARN of %s.", clip(s), wanted(kind, forms))
+		return arn{}, invalid(member, "'%s' is not the ARN of %s.", fault.Clip(s), wanted(kind, forms))
 	}
 	switch {
 	case a.Region != r.Region:
@@ -101,7 +101,7 @@ func (r request) reachable(member string, value *string, kind store.Kind, forms 
 func (r request) refers(member string, value *string, kind store.Kind, forms ...form) (arn, error) {
 	a, err := r.reachable(member, value, kind, forms...)
 	if fault.Code(err) == api.CodeResourceNotFound {
-		return arn{}, invalid(member, "'%s' is in another region than the request, which is for %s.", clip(text(value)), r.Region)
+		return arn{}, invalid(member, "'%s' is in another region than the request, which is for %s.", fault.Clip(text(value)), r.Region)
 	}
 	return a, err
 }
@@ -117,11 +117,4 @@ func wanted(kind store.Kind, forms []form) string {
 		parts = append(parts, fmt.Sprintf("%s/%s", name, example[f]))
 	}
 	return strings.Join(parts, " or ")
-}
-
-func clip(s string) string {
-	if len(s) > 200 {
-		s = s[:200]
-	}
-	return strings.ToValidUTF8(s, "")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // Nothing scans images in this version, and so nothing is ever found. The lists
@@ -43,7 +44,7 @@ func (s *Service) ListImageScanFindingAggregations(ctx context.Context, in *api.
 	by := "accountId"
 	if in.Filter != nil {
 		if _, ok := aggregationFilters[text(in.Filter.Name)]; !ok {
-			return nil, invalid("filter.name", "'%s' is not one of the filters of this operation: accountId, imageBuildVersionArn, imagePipelineArn, vulnerabilityId.", clip(text(in.Filter.Name)))
+			return nil, invalid("filter.name", "'%s' is not one of the filters of this operation: accountId, imageBuildVersionArn, imagePipelineArn, vulnerabilityId.", fault.Clip(text(in.Filter.Name)))
 		}
 		by = *in.Filter.Name
 	}

@@ -26,7 +26,7 @@ func (s *Service) ImportVmImage(ctx context.Context, in *api.ImportVmImageInput)
 		return nil, err
 	}
 	if task := text(in.VmImportTaskId); !importTask.MatchString(task) {
-		return nil, invalid("vmImportTaskId", "'%s' is not the ID of an import task: import-ami- and hexadecimal digits.", clip(task))
+		return nil, invalid("vmImportTaskId", "'%s' is not the ID of an import task: import-ami- and hexadecimal digits.", fault.Clip(task))
 	}
 	return nil, fault.New(api.CodeClient, "The import task '%s' does not exist in %s: this server has no VM import tasks. Bring the disk with 'goldsmith base import FILE --name %s' on the server, and use it as the parent image "+
 		"arn:aws:imagebuilder:%s:aws:image/%s/x.x.x.", *in.VmImportTaskId, r.Region, normalise(text(in.Name)), r.Region, normalise(text(in.Name)))

@@ -67,7 +67,7 @@ func checkSelection(sel *api.LifecyclePolicyResourceSelection) error {
 		path := fmt.Sprintf("resourceSelection.recipes[%d].semanticVersion", i)
 		v, err := parseVersion(text(recipe.SemanticVersion))
 		if err != nil || !rightOpen(v) {
-			return invalid(path, "'%s' is not a version or a version with wildcards only to the right of the first.", clip(text(recipe.SemanticVersion)))
+			return invalid(path, "'%s' is not a version or a version with wildcards only to the right of the first.", fault.Clip(text(recipe.SemanticVersion)))
 		}
 	}
 	return nil
@@ -120,7 +120,7 @@ func checkIncluded(path string, container bool, amis, snapshots, containers *boo
 func checkExclusion(path string, rules *api.LifecyclePolicyDetailExclusionRulesAmis) error {
 	for i, region := range rules.Regions {
 		if _, ok := cloud.Partition(region); !ok {
-			return invalid(fmt.Sprintf("%s.regions[%d]", path, i), "'%s' is not a region.", clip(region))
+			return invalid(fmt.Sprintf("%s.regions[%d]", path, i), "'%s' is not a region.", fault.Clip(region))
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ func (s *Service) GetMarketplaceResource(ctx context.Context, in *api.GetMarketp
 	r := s.request(ctx, "GetMarketplaceResource")
 	resource := text(in.ResourceArn)
 	if !soldBy(resource) {
-		return nil, invalid("resourceArn", "'%s' is not the ARN of a resource of the Marketplace.", clip(resource))
+		return nil, invalid("resourceArn", "'%s' is not the ARN of a resource of the Marketplace.", fault.Clip(resource))
 	}
 	if or(in.ResourceType, "") == api.MarketplaceResourceTypeComponentArtifact && in.ResourceLocation == nil {
 		return nil, invalid("resourceLocation", "It is required when resourceType is COMPONENT_ARTIFACT.")

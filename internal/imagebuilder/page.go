@@ -80,7 +80,7 @@ func (known filters[T]) test(asked []api.Filter) (func(*T) bool, error) {
 	for i, f := range asked {
 		if _, ok := known[text(f.Name)]; !ok {
 			names := slices.Sorted(maps.Keys(known))
-			return nil, invalid(fmt.Sprintf("filters[%d].name", i), "'%s' is not one of the filters of this operation: %s.", clip(text(f.Name)), strings.Join(names, ", "))
+			return nil, invalid(fmt.Sprintf("filters[%d].name", i), "'%s' is not one of the filters of this operation: %s.", fault.Clip(text(f.Name)), strings.Join(names, ", "))
 		}
 	}
 	return func(t *T) bool {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/schedule"
 )
 
@@ -43,7 +44,7 @@ func checkSchedule(sch *api.Schedule, now time.Time) error {
 	}
 	where, err := location(sch.Timezone)
 	if err != nil {
-		return invalid("schedule.timezone", "'%s' is not a time zone of the IANA database, such as Europe/Berlin.", clip(text(sch.Timezone)))
+		return invalid("schedule.timezone", "'%s' is not a time zone of the IANA database, such as Europe/Berlin.", fault.Clip(text(sch.Timezone)))
 	}
 	if sch.ScheduleExpression == nil {
 		return nil
@@ -53,7 +54,7 @@ func checkSchedule(sch *api.Schedule, now time.Time) error {
 		return invalid("schedule.scheduleExpression", "The schedule expression is not valid: %s.", err)
 	}
 	if _, ok := parsed.Next(now, now, where); !ok {
-		return invalid("schedule.scheduleExpression", "The schedule expression '%s' never matches.", clip(*sch.ScheduleExpression))
+		return invalid("schedule.scheduleExpression", "The schedule expression '%s' never matches.", fault.Clip(*sch.ScheduleExpression))
 	}
 	return nil
 }

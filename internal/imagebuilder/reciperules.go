@@ -72,7 +72,7 @@ func checkDevices(prefix string, mappings []api.InstanceBlockDeviceMapping) erro
 		// cannot do anything with it.
 		if name := text(m.DeviceName); name != "" {
 			if names[name] {
-				return invalid(path+".deviceName", "The device '%s' is mapped more than once.", clip(name))
+				return invalid(path+".deviceName", "The device '%s' is mapped more than once.", fault.Clip(name))
 			}
 			names[name] = true
 		}
@@ -138,7 +138,7 @@ func (s *Service) recipeParent(ctx context.Context, tx *store.Tx, r request, par
 	case ssmName.MatchString(parent), marketplace.MatchString(parent):
 		return linux, nil
 	case !strings.HasPrefix(parent, "arn:"):
-		return parentOf{}, invalid("parentImage", "'%s' is not an AMI ID, the ARN of an Image Builder image, an SSM parameter (ssm:NAME) or a Marketplace product ID.", clip(parent))
+		return parentOf{}, invalid("parentImage", "'%s' is not an AMI ID, the ARN of an Image Builder image, an SSM parameter (ssm:NAME) or a Marketplace product ID.", fault.Clip(parent))
 	}
 	return s.imageParent(ctx, tx, r, parent, api.ImageTypeAmi)
 }
@@ -151,7 +151,7 @@ func (s *Service) recipeComponents(tx *store.Tx, r request, uses []api.Component
 	for i, use := range uses {
 		path := fmt.Sprintf("components[%d]", i)
 		if soldBy(text(use.ComponentArn)) {
-			return nil, invalid(path+".componentArn", "The component '%s' is a product of the Marketplace or of a third party, and this server has no subscriptions.", clip(text(use.ComponentArn)))
+			return nil, invalid(path+".componentArn", "The component '%s' is a product of the Marketplace or of a third party, and this server has no subscriptions.", fault.Clip(text(use.ComponentArn)))
 		}
 		a, err := s.borrows(tx, r, path+".componentArn", use.ComponentArn, component, versionForm, buildForm)
 		if err != nil {
@@ -211,11 +211,11 @@ func checkParameters(path string, c *api.Component, given []api.ComponentParamet
 		j := slices.IndexFunc(c.Parameters, func(d api.ComponentParameterDetail) bool { return text(d.Name) == name })
 		switch {
 		case j < 0:
-			return invalid(at+".name", "The component '%s' has no parameter '%s'.", text(c.Name), clip(name))
+			return invalid(at+".name", "The component '%s' has no parameter '%s'.", text(c.Name), fault.Clip(name))
 		case set[name]:
-			return invalid(at+".name", "The parameter '%s' is given more than once.", clip(name))
+			return invalid(at+".name", "The parameter '%s' is given more than once.", fault.Clip(name))
 		case len(p.Value) != 1:
-			return invalid(at+".value", "The parameter '%s' takes exactly one value.", clip(name))
+			return invalid(at+".value", "The parameter '%s' takes exactly one value.", fault.Clip(name))
 		case len([]rune(p.Value[0])) > 1024:
 			return invalid(at+".value", "A parameter's value can have at most 1024 characters.")
 		}

@@ -19,7 +19,7 @@ func (r request) tagged(value *string) (arn, error) {
 	a, ok := parseARN(s)
 	switch {
 	case !ok:
-		return arn{}, fault.New(api.CodeInvalidParameter, "'%s' is not the ARN of an Image Builder resource.", clip(s))
+		return arn{}, fault.New(api.CodeInvalidParameter, "'%s' is not the ARN of an Image Builder resource.", fault.Clip(s))
 	case a.Region != r.Region:
 		return arn{}, notFound(s)
 	case a.Account != r.Account && a.Account != amazon:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 const (
@@ -58,7 +60,7 @@ var (
 func parseCron(text string) (c cron, err error) {
 	parts := strings.Split(text, " ")
 	if len(parts) != 6 {
-		return cron{}, fmt.Errorf("a cron expression has six fields separated by single spaces: minutes, hours, day of month, month, day of week, year; %q has %d", clip(text), len(parts))
+		return cron{}, fmt.Errorf("a cron expression has six fields separated by single spaces: minutes, hours, day of month, month, day of week, year; %q has %d", fault.Clip(text), len(parts))
 	}
 	for i, f := range []struct {
 		field field
@@ -88,7 +90,7 @@ func parseDays(ofMonth, ofWeek string) (d days, err error) {
 	case ofMonth == "?" && ofWeek == "?":
 		return days{}, fmt.Errorf("day of month and day of week cannot both be '?'")
 	case !silent(ofMonth) && !silent(ofWeek):
-		return days{}, fmt.Errorf("day of month and day of week cannot both have values: one of them must be '?', not %q and %q", clip(ofMonth), clip(ofWeek))
+		return days{}, fmt.Errorf("day of month and day of week cannot both have values: one of them must be '?', not %q and %q", fault.Clip(ofMonth), fault.Clip(ofWeek))
 	case silent(ofWeek):
 		if ofMonth == "?" {
 			ofMonth = "*"
@@ -137,7 +139,7 @@ func (d *days) parseWeekday(item string) error {
 		}
 		which, err := strconv.Atoi(nth)
 		if err != nil || len(nth) != 1 || which < 1 || which > 5 {
-			return fmt.Errorf("in day of week, what follows '#' is 1 to 5, not %q", clip(nth))
+			return fmt.Errorf("in day of week, what follows '#' is 1 to 5, not %q", fault.Clip(nth))
 		}
 		d.nth[n].add(which)
 		return nil
@@ -220,5 +222,5 @@ func digits(s string) bool {
 }
 
 func (f field) bad(text string) error {
-	return fmt.Errorf("%q is not valid for the field %s, which takes %d to %d", clip(text), f.name, f.min, f.max)
+	return fmt.Errorf("%q is not valid for the field %s, which takes %d to %d", fault.Clip(text), f.name, f.min, f.max)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones are the same on machines that have no database of them
+
+	"github.com/goldsmith-build/goldsmith/internal/fault"
 )
 
 // Schedule is an expression that was understood.
@@ -57,18 +59,18 @@ const longest = 100 * 365 * 24 * time.Hour
 func parseRate(inner string) (time.Duration, error) {
 	m := rate.FindStringSubmatch(inner)
 	if m == nil {
-		return 0, fmt.Errorf("a rate is a positive number and one of minute, minutes, hour, hours, day, days, such as rate(5 hours); it is not %q", clip(inner))
+		return 0, fmt.Errorf("a rate is a positive number and one of minute, minutes, hour, hours, day, days, such as rate(5 hours); it is not %q", fault.Clip(inner))
 	}
 	n, err := strconv.ParseInt(m[1], 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("the number of a rate: %w", err)
 	}
 	if (n == 1) != (m[3] == "") {
-		return 0, fmt.Errorf("a rate of 1 has a singular unit, any other a plural one: %q", clip(inner))
+		return 0, fmt.Errorf("a rate of 1 has a singular unit, any other a plural one: %q", fault.Clip(inner))
 	}
 	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}[m[2]]
 	if n > int64(longest/unit) {
-		return 0, fmt.Errorf("a rate cannot be longer than 100 years: %q", clip(inner))
+		return 0, fmt.Errorf("a rate cannot be longer than 100 years: %q", fault.Clip(inner))
 	}
 	return time.Duration(n) * unit, nil
 }
@@ -89,11 +91,4 @@ func (s *Schedule) Next(anchor, now time.Time, location *time.Location) (next ti
 	}
 	passed := now.Sub(anchor) / s.period
 	return anchor.Add((passed + 1) * s.period), true
-}
-
-func clip(s string) string {
-	if len(s) > 100 {
-		s = s[:100]
-	}
-	return strings.ToValidUTF8(s, "")
 }

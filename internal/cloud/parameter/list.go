@@ -249,10 +249,10 @@ func compile(given []ssm.ParameterStringFilter, keys ...string) (filters, error)
 			known = known || k == key
 		}
 		if !known {
-			return nil, fault.New("InvalidFilterKey", "The following filter key is not valid: %s. Valid filter keys include: [%s].", clip(key), strings.Join(keys, ", "))
+			return nil, fault.New("InvalidFilterKey", "The following filter key is not valid: %s. Valid filter keys include: [%s].", fault.Clip(key), strings.Join(keys, ", "))
 		}
 		if seen[key] {
-			return nil, fault.New("InvalidFilterKey", "The following filter is duplicated in the request: %s. A request can contain only one occurrence of a specific filter.", clip(key))
+			return nil, fault.New("InvalidFilterKey", "The following filter is duplicated in the request: %s. A request can contain only one occurrence of a specific filter.", fault.Clip(key))
 		}
 		seen[key] = true
 		if len(g.Values) == 0 && !isTag {

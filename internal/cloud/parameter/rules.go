@@ -2,11 +2,9 @@ package parameter
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -132,7 +130,7 @@ func (s *Store) checkImage(ctx context.Context, tx *store.Tx, p *Parameter) erro
 		return invalid("The data type %s is for parameters of type String.", Image)
 	}
 	if !imageForm.MatchString(p.Value) {
-		return invalid("The value '%s' of the parameter %s has the data type %s and is not an AMI ID.", clip(p.Value), p.Name, Image)
+		return invalid("The value '%s' of the parameter %s has the data type %s and is not an AMI ID.", fault.Clip(p.Value), p.Name, Image)
 	}
 	ami, ok, err := s.world.Visible(ctx, tx, p.Account, p.Region, p.Value)
 	if err != nil {
@@ -178,21 +176,12 @@ func (s *Store) find(tx *store.Tx, account, region, reference string) (p Paramet
 			return Parameter{}, "", err
 		}
 		if ok {
-			return Parameter{}, "", fault.New("ParameterVersionNotFound", "Systems Manager could not find version %s of %s. Verify the version and try again.", clip(selector[1:]), name)
+			return Parameter{}, "", fault.New("ParameterVersionNotFound", "Systems Manager could not find version %s of %s. Verify the version and try again.", fault.Clip(selector[1:]), name)
 		}
 	}
 	return Parameter{}, "", missing(reference)
 }
 
 func missing(reference string) error {
-	return fault.New("ParameterNotFound", "Parameter %s not found.", clip(reference))
-}
-
-// clip keeps what clients sent from filling an error.
-func clip(s string) string {
-	const most = 256
-	if utf8.RuneCountInString(s) > most {
-		return fmt.Sprintf("%s…", string([]rune(s)[:most]))
-	}
-	return s
+	return fault.New("ParameterNotFound", "Parameter %s not found.", fault.Clip(reference))
 }

@@ -87,7 +87,7 @@ func (f face) tagsOf(ctx context.Context, tx *store.Tx, what *ssm.ResourceTypeFo
 	caller := identity.From(ctx)
 	p, ok, err := f.parameters.get(tx, caller.Account, caller.Region, *id, store.Any)
 	if err == nil && !ok {
-		err = fault.New("InvalidResourceId", "The parameter %s does not exist.", clip(*id))
+		err = fault.New("InvalidResourceId", "The parameter %s does not exist.", fault.Clip(*id))
 	}
 	return p, err
 }
