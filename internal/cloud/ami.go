@@ -33,6 +33,7 @@ type AMI struct {
 	Created      time.Time         `json:"created"`
 	Source       Source            `json:"source,omitzero"`
 	OwnerAlias   string            `json:"ownerAlias,omitempty"` // "amazon" for the managed ones
+	Licenses     []string          `json:"licenses,omitempty"`   // ARNs of licence configurations
 
 	DeprecationTime time.Time `json:"deprecationTime,omitzero"` // from when it is out of date; zero: never
 }
@@ -185,7 +186,7 @@ func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
 // copyOf is Copy of an AMI that may be a managed one.
 func (w *World) copyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
 	c := from
-	c.ID, c.State, c.Created, c.OwnerAlias, c.DeprecationTime = "", "", time.Time{}, "", time.Time{}
+	c.ID, c.State, c.Created, c.OwnerAlias, c.DeprecationTime, c.Licenses = "", "", time.Time{}, "", time.Time{}, nil
 	c.Source = Source{ID: from.ID, Region: from.Region}
 	c.Region, c.Name, c.Description, c.Tags, c.Permissions = to.Region, to.Name, to.Description, to.Tags, to.Permissions
 	if to.Account != "" {
@@ -202,9 +203,9 @@ func (w *World) copyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
 	return w.Register(tx, c)
 }
 
-// Modify changes an AMI's description, tags, permissions, state or deprecation:
-// change gets it as it is and may alter those. A fault InvalidAMIID.NotFound if it is not
-// there.
+// Modify changes an AMI's description, tags, permissions, licences, state or
+// deprecation: change gets it as it is and may alter those. A fault
+// InvalidAMIID.NotFound if it is not there.
 func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) {
 	a, ok, err := w.AMI(tx, id)
 	if err != nil {
@@ -215,7 +216,7 @@ func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) 
 	}
 	changed := a
 	change(&changed)
-	a.Description, a.Tags, a.Permissions, a.State, a.DeprecationTime = changed.Description, changed.Tags, changed.Permissions, changed.State, changed.DeprecationTime
+	a.Description, a.Tags, a.Permissions, a.Licenses, a.State, a.DeprecationTime = changed.Description, changed.Tags, changed.Permissions, changed.Licenses, changed.State, changed.DeprecationTime
 	row, err := a.row()
 	if err != nil {
 		return AMI{}, err

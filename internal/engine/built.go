@@ -16,6 +16,9 @@ import (
 // builtAMI is the AMI that is tested and distributed.
 type builtAMI struct {
 	id       string
+	name     string
+	account  string
+	region   string
 	snapshot string
 	bootMode string
 	created  time.Time // the build date of the image, in every region
@@ -57,17 +60,18 @@ func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	if !r.builds() {
 		at = r.began
 	}
-	return builtAMI{id: id, snapshot: root.Manifest, bootMode: found.BootMode, created: at}, nil
+	return builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, snapshot: root.Manifest, bootMode: found.BootMode, created: at}, nil
 }
 
-// recordOutputs writes the image's outputs: what its distribution made, with
-// more that is about to be recorded, or the AMI that was built.
-func (r *run) recordOutputs(ctx context.Context, tx *store.Tx, more []distributed) error {
-	done, err := r.distributedBefore(tx)
+// recordOutputs writes the image's outputs: what its distribution made, the
+// latest for each region and account, or the AMI that was built.
+func (r *run) recordOutputs(ctx context.Context, tx *store.Tx) error {
+	all, err := r.copies(tx)
 	if err != nil {
 		return err
 	}
-	for _, d := range more {
+	var done []distributed
+	for _, d := range all {
 		done = slices.DeleteFunc(done, func(e distributed) bool { return e.Region == d.Region && e.Account == d.Account })
 		done = append(done, d)
 	}
@@ -94,12 +98,12 @@ func (r *run) recordOutputs(ctx context.Context, tx *store.Tx, more []distribute
 	return nil
 }
 
-// distributedBefore gives what the image's completed DistributeImage steps made,
-// the latest for each region and account.
-func (r *run) distributedBefore(tx *store.Tx) ([]distributed, error) {
+// copies gives what the image's DistributeImage steps made and is still there,
+// also those that failed or were cut short.
+func (r *run) copies(tx *store.Tx) ([]distributed, error) {
 	var all []distributed
 	err := r.eachStep(tx, func(step store.StepExecution) error {
-		if step.Action != "DistributeImage" || step.Status != stepCompleted {
+		if step.Action != "DistributeImage" || step.Outputs == "" {
 			return nil
 		}
 		var out struct {
@@ -109,11 +113,13 @@ func (r *run) distributedBefore(tx *store.Tx) ([]distributed, error) {
 			return fmt.Errorf("reading the outputs of step %s: %w", step.Name, err)
 		}
 		for _, d := range out.Images {
-			if _, ok, err := r.engine.Cloud.AMI(tx, d.AMI); err != nil || !ok {
-				continue // withdrawn with an execution that was started anew
+			_, ok, err := r.engine.Cloud.AMI(tx, d.AMI)
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", d.AMI, err)
 			}
-			all = slices.DeleteFunc(all, func(e distributed) bool { return e.Region == d.Region && e.Account == d.Account })
-			all = append(all, d)
+			if ok { // not withdrawn with an execution that was started anew
+				all = append(all, d)
+			}
 		}
 		return nil
 	})
@@ -146,7 +152,7 @@ func (r *run) eachStep(tx *store.Tx, f func(store.StepExecution) error) error {
 // disabled, for a time, so that RetryImage can go on with it.
 func (r *run) takeBack(ctx context.Context, tx *store.Tx, to Status) error {
 	if to == Failed && (r.status == Integrating || r.status == Distributing) {
-		return nil
+		return r.keepCopies(ctx, tx)
 	}
 	keep := ""
 	if r.plan != nil && r.builds() && (r.status == Testing || r.status == Distributing || r.status == Integrating) {
@@ -169,6 +175,15 @@ func (r *run) takeBack(ctx context.Context, tx *store.Tx, to Status) error {
 	}
 	r.log.printf("Disabled %s; it is removed in %d hours unless the image is retried", keep, int(retryWindow.Hours()))
 	return r.engine.queue.removeLater(ctx, tx, removal{ImageARN: r.arn, AMI: keep}, r.engine.Now().Add(retryWindow))
+}
+
+// keepCopies shows the copies that were made before others failed.
+func (r *run) keepCopies(ctx context.Context, tx *store.Tx) error {
+	made, err := r.copies(tx)
+	if err != nil || len(made) == 0 {
+		return err
+	}
+	return r.recordOutputs(ctx, tx)
 }
 
 // withdrawOutputs takes back the AMIs that the steps of one execution made, but

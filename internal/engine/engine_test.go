@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -33,6 +34,7 @@ type world struct {
 	dir    string
 	store  *store.Store
 	cloud  *cloud.World
+	params *parameter.Store
 	plan   *Plan
 	engine *Engine // the last that was started
 
@@ -91,13 +93,18 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.store, w.cloud = s, cloud.New(s, nil)
+	seal, err := parameter.NewSeal(make([]byte, parameter.KeySize))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.params = parameter.New(s, w.cloud, seal, nil)
 }
 
 // start starts an engine; stop interrupts its work.
 func (w *world) start() (e *Engine, stop func()) {
 	w.t.Helper()
 	e, err := New(context.Background(), Config{
-		Store: w.store, Cloud: w.cloud, Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
+		Store: w.store, Cloud: w.cloud, Params: w.params, Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
 		Resolver: w, Recorder: w, Dir: w.dir, Builds: w.builds, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
 	})
 	if err != nil {

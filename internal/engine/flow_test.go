@@ -487,7 +487,7 @@ steps:
     onFailure: Continue
     inputs:
       distributedImages.$: $.stepOutputs.Copy.distributedImages
-      configurations: [{region: ap-south-1, licenseConfigurationArns: [x]}]
+      configurations: [{region: ap-south-1, fastLaunchConfigurations: [{enabled: true}]}]
 `)}
 	w.build()
 	if w.last() != Available || len(w.outputs) != 2 || w.outputs[0].Region != "ap-south-1" || w.outputs[1].Account != "111122223333" {
@@ -499,7 +499,7 @@ steps:
 		t.Errorf("the copy is %+v", copied)
 	}
 	_, rows, _ := w.steps()
-	if r := rows[len(rows)-1]; r.Status != stepFailed || !strings.Contains(r.Message, "licenseConfigurationArns") {
+	if r := rows[len(rows)-1]; r.Status != stepFailed || !strings.Contains(r.Message, "fast launch") {
 		t.Errorf("the last step is %+v", r)
 	}
 }

@@ -165,7 +165,7 @@ func (r *run) finish(ctx context.Context) error {
 		}
 		return err
 	}
-	outputs := func(tx *store.Tx) error { return r.recordOutputs(ctx, tx, nil) }
+	outputs := func(tx *store.Tx) error { return r.recordOutputs(ctx, tx) }
 	if err := r.transition(ctx, Available, inTime, outputs); err != nil {
 		return err
 	}

@@ -137,7 +137,8 @@ type DistributionFailure struct {
 type RegionFailure struct {
 	Region       string
 	Account      string // for another account's copy
-	Step         string // such as "COPY_AMI"
+	Step         string // such as "EXPORT_AMI"
+	Status       string // "TIMED_OUT"; "" and "FAILED": it was refused
 	ErrorMessage string
 }
 

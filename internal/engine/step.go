@@ -111,7 +111,9 @@ func (f *flow) tryAgain(ctx context.Context, step *workflow.Step, row *store.Ste
 	f.log.printf("Attempt %d of %d failed for step %s; the next begins in %d s: %v", row.Attempt, row.MaxAttempts, step.Name, int(step.Retry.Backoff.Seconds()), cause)
 	row.Message = cut(fmt.Sprintf("Attempt %d of %d failed: %v", row.Attempt, row.MaxAttempts, cause), maxMessage)
 	row.Attempt++
-	row.Outputs = ""
+	if row.Action == waitForActionName {
+		row.Outputs = "" // the answer to the last attempt
+	}
 	if err := f.put(ctx, row); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package imagebuilder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"unicode/utf8"
@@ -158,7 +159,7 @@ func failureContext(f *engine.Failure) *api.ImageFailureContext {
 		out.DistributionFailure = &api.DistributionFailureContext{ErrorMessage: limited(d.ErrorMessage, 384000)}
 		for _, region := range d.Regions {
 			out.DistributionFailure.RegionFailures = append(out.DistributionFailure.RegionFailures, api.RegionFailure{
-				Region: some(region.Region), Status: ptr(api.RegionFailureStatus("FAILED")), ImageConfigurationStep: some(api.ImageConfigurationStep(region.Step)),
+				Region: some(region.Region), Status: ptr(api.RegionFailureStatus(cmp.Or(region.Status, "FAILED"))), ImageConfigurationStep: some(api.ImageConfigurationStep(region.Step)),
 				ErrorMessage: limited(region.ErrorMessage, 384000), TargetAccountId: some(region.Account),
 			})
 		}
