@@ -25,7 +25,8 @@ func (s *Store) remember(id string, state fileState) {
 // Adopt makes a raw file the ready copy of the snapshot that was made of it,
 // and takes the file away: it is moved into the cache. If the file may have
 // changed since Snapshot read it, it is read again and refused if it is no
-// longer the snapshot's disk.
+// longer the snapshot's disk. The file of a sealed snapshot is removed instead:
+// its disk is nowhere kept plain.
 func (s *Store) Adopt(ctx context.Context, id, name string) error {
 	if err := s.adopt(ctx, id, name); err != nil {
 		return fmt.Errorf("keeping the disk of snapshot %s: %w", id, err)
@@ -36,6 +37,9 @@ func (s *Store) Adopt(ctx context.Context, id, name string) error {
 func (s *Store) adopt(ctx context.Context, id, name string) error {
 	if _, err := ParseID(id); err != nil {
 		return err
+	}
+	if Sealed(id) {
+		return os.Remove(name)
 	}
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {

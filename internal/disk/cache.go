@@ -100,7 +100,7 @@ func removeUnlocked(name string) bool {
 }
 
 func (c *cache) raw(id string) string {
-	return filepath.Join(c.dir, "raw", strings.TrimPrefix(id, idPrefix)+".raw")
+	return filepath.Join(c.dir, "raw", id[strings.IndexByte(id, ':')+1:]+".raw")
 }
 
 func (c *cache) markerOf(raw string) string { return strings.TrimSuffix(raw, ".raw") + ".json" }

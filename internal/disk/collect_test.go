@@ -131,7 +131,7 @@ func TestCopyMovesWhatIsMissing(t *testing.T) {
 	from, to := open(t, disk.Options{}), open(t, disk.Options{})
 	snap := snapshot(t, from, "abcda", 5, "")
 	snapshot(t, to, "bX", 0, "")
-	got, err := from.Copy(t.Context(), to.Store, snap.ID)
+	_, got, err := from.Copy(t.Context(), to.Store, snap.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestCopyMovesWhatIsMissing(t *testing.T) {
 		t.Errorf("copied %+v, want 4 of 6 blocks: one was there, one is twice in the disk", got)
 	}
 	mustHold(t, to, snap.ID, "abcda", 5)
-	again, err := from.Copy(t.Context(), to.Store, snap.ID)
+	_, again, err := from.Copy(t.Context(), to.Store, snap.ID, "")
 	if diff := cmp.Diff(disk.CopyStats{Blocks: 6}, again); diff != "" || err != nil {
 		t.Errorf("second copy: %v (-want +got):\n%s", err, diff)
 	}
@@ -153,7 +153,7 @@ func TestCopyWithinOneStoreMovesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Copy(t.Context(), other, snap.ID)
+	_, got, err := s.Copy(t.Context(), other, snap.ID, "")
 	if diff := cmp.Diff(disk.CopyStats{Blocks: 3}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -184,13 +184,13 @@ func TestCopyIsResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := from.Copy(t.Context(), flaky, snap.ID); !errors.Is(err, errAway) {
+	if _, _, err := from.Copy(t.Context(), flaky, snap.ID, ""); !errors.Is(err, errAway) {
 		t.Fatalf("Copy: %v", err)
 	}
 	if _, err := to.Manifest(t.Context(), snap.ID); !errors.Is(err, disk.ErrNotFound) {
 		t.Errorf("the unfinished copy is there: %v", err)
 	}
-	got, err := from.Copy(t.Context(), to.Store, snap.ID)
+	_, got, err := from.Copy(t.Context(), to.Store, snap.ID, "")
 	if err != nil || got.NewBlocks != 3 {
 		t.Errorf("resumed copy %+v, %v; want the 3 blocks that were missing", got, err)
 	}

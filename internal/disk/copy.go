@@ -1,90 +1,119 @@
 package disk
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
 // CopyStats is what a Copy moved.
 type CopyStats struct {
 	Blocks    int   // of the snapshot
 	NewBlocks int   // that the other store did not have
-	Bytes     int64 // moved for them, compressed
+	Bytes     int64 // moved for them, as stored
 }
 
-// Copy puts a snapshot into another store under the same id, moving only the
-// blocks that are missing there. A copy that was cut short is resumed by
-// calling it again. Between stores that share their objects nothing moves.
-func (s *Store) Copy(ctx context.Context, to *Store, id string) (CopyStats, error) {
-	stats, err := s.copy(ctx, to, id)
+// Copy puts a snapshot into a store, which may be the same, and gives the id
+// that it has there. The copy is sealed under the master key, by its ARN; ""
+// keeps the copy as the original is: plain, or sealed under the same data key.
+//
+// Only blocks that are missing there move, each checked by its content, several
+// at a time and a few in memory. A copy that was cut short is resumed by calling
+// it again: what arrived is not sent twice.
+func (s *Store) Copy(ctx context.Context, to *Store, id, key string) (string, CopyStats, error) {
+	made, stats, err := s.copy(ctx, to, id, key)
 	if err != nil {
-		return CopyStats{}, fmt.Errorf("copying snapshot %s: %w", id, err)
+		return "", CopyStats{}, fmt.Errorf("copying snapshot %s: %w", id, err)
 	}
-	return stats, nil
+	return made, stats, nil
 }
 
-func (s *Store) copy(ctx context.Context, to *Store, id string) (CopyStats, error) {
-	m, err := s.Manifest(ctx, id)
+func (s *Store) copy(ctx context.Context, to *Store, id, key string) (string, CopyStats, error) {
+	if s.objects == to.objects && key == "" {
+		data, err := s.readList(ctx, id)
+		if err != nil {
+			return "", CopyStats{}, err
+		}
+		n, err := blocksOf(id, data)
+		return id, CopyStats{Blocks: n}, err
+	}
+	m, from, err := s.load(ctx, id)
 	if err != nil {
-		return CopyStats{}, err
+		return "", CopyStats{}, err
 	}
-	stats := CopyStats{Blocks: len(m.Blocks)}
-	if s.objects == to.objects {
-		return stats, nil
+	under := from
+	if key != "" {
+		if under, err = to.under(ctx, key); err != nil {
+			return "", CopyStats{}, err
+		}
 	}
-	var blocks, moved atomic.Int64
-	transfer := func(b Block, content []byte) error {
-		n, err := to.putBlock(ctx, b.Digest, content)
-		blocks.Add(1)
-		moved.Add(n)
+	t := &transfer{from: s, to: to, source: from, under: under}
+	if err := t.missing(ctx, m); err != nil {
+		return "", CopyStats{}, err
+	}
+	made, list := encode(m, under)
+	// A Collect over there may have taken a block since it was seen. While the
+	// lock is held it takes none, and from then on the list names them.
+	err = to.locked(ctx, false, func(ctx context.Context) error {
+		if err := t.missing(ctx, m); err != nil {
+			return err
+		}
+		return to.putList(ctx, made, list)
+	})
+	return made, CopyStats{Blocks: len(m.Blocks), NewBlocks: int(t.blocks.Load()), Bytes: t.bytes.Load()}, err
+}
+
+// transfer moves blocks between stores.
+type transfer struct {
+	from, to      *Store
+	source, under *dataKey // that seal the blocks here and there; nil: plain
+
+	blocks, bytes atomic.Int64
+}
+
+// missing moves the blocks of m that are not there.
+func (t *transfer) missing(ctx context.Context, m *Manifest) error {
+	lacking, err := t.to.missing(ctx, m, t.under)
+	if err != nil {
 		return err
 	}
-	missing, err := to.missing(ctx, m)
-	if err != nil {
-		return CopyStats{}, err
-	}
-	if err := s.eachBlock(ctx, missing, transfer); err != nil {
-		return CopyStats{}, err
-	}
-	// A Collect over there may have taken a block since it was seen, so all
-	// are renewed before the manifest makes them referenced.
-	err = to.locked(ctx, unix.LOCK_SH, func() error {
-		missing, err := to.missing(ctx, m)
-		if err != nil {
-			return err
-		}
-		if err := s.eachBlock(ctx, missing, transfer); err != nil {
-			return err
-		}
-		data := m.Encode()
-		return to.objects.Put(ctx, manifestKey(sha256.Sum256(data)), bytes.NewReader(data))
+	return t.from.eachBlock(ctx, t.source, lacking, func(b Block, content []byte) error {
+		n, err := t.to.putBlock(ctx, t.under, b.Digest, content)
+		t.blocks.Add(1)
+		t.bytes.Add(n)
+		return err
 	})
-	stats.NewBlocks, stats.Bytes = int(blocks.Load()), moved.Load()
-	return stats, err
 }
 
-// missing gives the blocks of m that the store does not have, each once, and
-// makes those that it has look new.
-func (s *Store) missing(ctx context.Context, m *Manifest) (*Manifest, error) {
-	lacking := &Manifest{VolumeSize: m.VolumeSize}
-	seen := make(map[Digest]bool, len(m.Blocks))
-	for _, b := range m.Blocks {
-		if seen[b.Digest] {
-			continue
-		}
-		seen[b.Digest] = true
-		present, err := s.refresh(ctx, blockKey(b.Digest))
+// blocksOf counts the blocks of a stored list.
+func blocksOf(id string, data []byte) (int, error) {
+	if Sealed(id) {
+		l, err := parseSealed(data)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		if !present {
-			lacking.Blocks = append(lacking.Blocks, b)
-		}
+		return len(l.names), nil
 	}
-	return lacking, nil
+	m, err := DecodeManifest(data)
+	if err != nil {
+		return 0, err
+	}
+	return len(m.Blocks), nil
+}
+
+// Renew makes a snapshot look new, so that no Collect takes it before what
+// refers to it is written down. It returns ErrNotFound (wrapped) where there is
+// none any more.
+func (s *Store) Renew(ctx context.Context, id string) error {
+	err := s.locked(ctx, false, func(ctx context.Context) error {
+		data, err := s.readList(ctx, id)
+		if err != nil {
+			return err
+		}
+		return s.putList(ctx, id, data)
+	})
+	if err != nil {
+		return fmt.Errorf("renewing snapshot %s: %w", id, err)
+	}
+	return nil
 }

@@ -32,10 +32,14 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 const idPrefix = "sha256:"
 
 // ParseID reads a snapshot's id: "sha256:" and 64 lower-case hexadecimal
-// digits, the digest of its manifest.
+// digits, the digest of its manifest; "sealed:" in place of "sha256:" for one
+// that is sealed under a key, and then the digest is that of its sealed list.
 func ParseID(id string) (Digest, error) {
 	var d Digest
 	digits, ok := strings.CutPrefix(id, idPrefix)
+	if !ok {
+		digits, ok = strings.CutPrefix(id, sealedPrefix)
+	}
 	if !ok || len(digits) != 2*len(d) || strings.ToLower(digits) != digits {
 		return d, fmt.Errorf("not a snapshot id: %q", id)
 	}
@@ -44,6 +48,9 @@ func ParseID(id string) (Digest, error) {
 	}
 	return d, nil
 }
+
+// Sealed reports whether an id is that of a snapshot sealed under a key.
+func Sealed(id string) bool { return strings.HasPrefix(id, sealedPrefix) }
 
 // Block is one stored block of a disk.
 type Block struct {

@@ -110,3 +110,74 @@ func FuzzDecodeManifest(f *testing.F) {
 		}
 	})
 }
+
+// sampleKey is a data key whose secret is known.
+func sampleKey(t testing.TB) *dataKey {
+	t.Helper()
+	k, err := newDataKey("arn:aws:kms:us-east-1:111122223333:key/1", bytes.Repeat([]byte{7}, dataKeySize), []byte("wrapped"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestSealedListRoundTrip(t *testing.T) {
+	t.Parallel()
+	k := sampleKey(t)
+	data := k.sealList(sample())
+	if again := k.sealList(sample()); !bytes.Equal(data, again) {
+		t.Error("one disk under one key has two lists")
+	}
+	l, err := parseSealed(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := k.openList(l)
+	if diff := cmp.Diff(sample(), m); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for i := range data {
+		bad := bytes.Clone(data)
+		bad[i] ^= 1
+		if l, err := parseSealed(bad); err == nil {
+			if _, err := k.openList(l); err == nil {
+				t.Errorf("byte %d can be changed and the list still opens", i)
+			}
+		}
+	}
+	for n := range data {
+		if _, err := parseSealed(data[:n]); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("the first %d bytes: %v, want ErrCorrupt", n, err)
+		}
+	}
+	if _, err := parseSealed(append(bytes.Clone(data), 0)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a byte more: %v", err)
+	}
+}
+
+// The derivation is a format: what was sealed once must open for ever.
+func TestSealingIsStable(t *testing.T) {
+	t.Parallel()
+	id, _ := encode(sample(), sampleKey(t))
+	if want := "sealed:371843b272b93ebd88aa25713b56ea43b9d7a11a6e4d9891932b259232a66758"; id != want {
+		t.Errorf("the sample's id under the sample key is %s, want %s", id, want)
+	}
+}
+
+func FuzzParseSealed(f *testing.F) {
+	k := sampleKey(f)
+	f.Add(k.sealList(sample()))
+	f.Add(k.sealList(&Manifest{VolumeSize: 1}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := parseSealed(data)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		if again := append(l.head(), l.sealed...); !bytes.Equal(again, data) {
+			t.Error("another encoding of a list was accepted")
+		}
+	})
+}

@@ -33,14 +33,26 @@ type Snapshot struct {
 // When it returns, the snapshot survives a power cut. When it fails or dies,
 // blocks that it wrote stay until Collect.
 func (s *Store) Snapshot(ctx context.Context, file, parent string) (Snapshot, error) {
-	snap, err := s.snapshot(ctx, file, parent)
+	return s.SnapshotUnder(ctx, file, parent, "")
+}
+
+// SnapshotUnder is Snapshot of a disk whose blocks and list are sealed under a
+// master key, by its ARN; "" seals nothing. Under one key, equal blocks are
+// stored once; blocks of a parent that is plain, or under another key, are
+// stored anew.
+func (s *Store) SnapshotUnder(ctx context.Context, file, parent, key string) (Snapshot, error) {
+	snap, err := s.snapshot(ctx, file, parent, key)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("making a snapshot: %w", err)
 	}
 	return snap, nil
 }
 
-func (s *Store) snapshot(ctx context.Context, file, parent string) (Snapshot, error) {
+func (s *Store) snapshot(ctx context.Context, file, parent, key string) (Snapshot, error) {
+	under, err := s.under(ctx, key)
+	if err != nil {
+		return Snapshot{}, err
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return Snapshot{}, err
@@ -53,7 +65,7 @@ func (s *Store) snapshot(ctx context.Context, file, parent string) (Snapshot, er
 	if before.Size <= 0 || before.Size > MaxVolumeSize {
 		return Snapshot{}, fmt.Errorf("a disk of %d bytes cannot be stored", before.Size)
 	}
-	r := &reading{store: s, file: f, size: before.Size, stored: map[Digest]*sync.Once{}}
+	r := &reading{store: s, under: under, file: f, size: before.Size, stored: map[Digest]*sync.Once{}}
 	release, err := r.useParent(ctx, parent)
 	if err != nil {
 		return Snapshot{}, err
@@ -63,7 +75,8 @@ func (s *Store) snapshot(ctx context.Context, file, parent string) (Snapshot, er
 	if err != nil {
 		return Snapshot{}, err
 	}
-	if err := s.locked(ctx, unix.LOCK_SH, func() error { return r.commit(ctx, m) }); err != nil {
+	id, list := encode(m, under)
+	if err := s.locked(ctx, false, func(ctx context.Context) error { return r.commit(ctx, m, id, list) }); err != nil {
 		return Snapshot{}, err
 	}
 	after, err := stateOf(f)
@@ -73,7 +86,6 @@ func (s *Store) snapshot(ctx context.Context, file, parent string) (Snapshot, er
 	if after != before {
 		return Snapshot{}, errors.New("the disk was written to while it was read")
 	}
-	id := m.ID()
 	s.remember(id, after)
 	return Snapshot{ID: id, VolumeSize: m.VolumeSize, Blocks: len(m.Blocks), NewBlocks: int(r.newBlocks.Load()), NewBytes: r.newBytes.Load()}, nil
 }
@@ -81,12 +93,14 @@ func (s *Store) snapshot(ctx context.Context, file, parent string) (Snapshot, er
 // reading is one run over a disk.
 type reading struct {
 	store *Store
+	under *dataKey // nil: the blocks are stored plain
 	file  *os.File
 	size  int64
 
 	discard bool // only find out what the blocks are
 
 	parentBlocks map[uint32]Digest
+	parentStored bool     // under the same key: its blocks need not be stored again
 	parentRaw    *os.File // nil: not cached
 
 	mu     sync.Mutex
@@ -103,13 +117,14 @@ func (r *reading) useParent(ctx context.Context, parent string) (release func(),
 	if parent == "" {
 		return release, nil
 	}
-	m, err := r.store.Manifest(ctx, parent)
+	m, under, err := r.store.load(ctx, parent)
 	if errors.Is(err, ErrNotFound) {
 		return release, nil
 	}
 	if err != nil {
 		return release, fmt.Errorf("reading the parent: %w", err)
 	}
+	r.parentStored = under.same(r.under)
 	r.parentBlocks = make(map[uint32]Digest, len(m.Blocks))
 	for _, b := range m.Blocks {
 		r.parentBlocks[b.Index] = b.Digest
@@ -150,7 +165,7 @@ func (r *reading) readAll(ctx context.Context) (*Manifest, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(r.blocks, func(a, b Block) int { return int(int64(a.Index) - int64(b.Index)) })
+	slices.SortFunc(r.blocks, byIndex)
 	return &Manifest{VolumeSize: r.size, Blocks: r.blocks}, nil
 }
 
@@ -165,10 +180,11 @@ func (r *reading) readBlock(ctx context.Context, index uint32, content, other []
 	digest, known := r.unchanged(index, content, other)
 	if !known {
 		digest = sha256.Sum256(content)
-		if !r.discard && r.parentBlocks[index] != digest {
-			if err := r.storeOnce(ctx, digest, content); err != nil {
-				return err
-			}
+		known = r.parentBlocks[index] == digest
+	}
+	if !r.discard && !(known && r.parentStored) {
+		if err := r.storeOnce(ctx, digest, content); err != nil {
+			return err
 		}
 	}
 	r.mu.Lock()
@@ -201,7 +217,7 @@ func (r *reading) storeOnce(ctx context.Context, digest Digest, content []byte) 
 	r.mu.Unlock()
 	once.Do(func() {
 		var present bool
-		if present, err = r.store.refresh(ctx, blockKey(digest)); err == nil && !present {
+		if present, err = r.store.has(ctx, r.under.objectOf(digest)); err == nil && !present {
 			err = r.put(ctx, digest, content)
 		}
 	})
@@ -209,7 +225,7 @@ func (r *reading) storeOnce(ctx context.Context, digest Digest, content []byte) 
 }
 
 func (r *reading) put(ctx context.Context, digest Digest, content []byte) error {
-	n, err := r.store.putBlock(ctx, digest, content)
+	n, err := r.store.putBlock(ctx, r.under, digest, content)
 	if err != nil {
 		return err
 	}
@@ -218,23 +234,15 @@ func (r *reading) put(ctx context.Context, digest Digest, content []byte) error 
 	return nil
 }
 
-// commit makes every block look new, puts back those that a Collect took
-// before this snapshot could refer to them, and writes the manifest.
-func (r *reading) commit(ctx context.Context, m *Manifest) error {
+// commit puts back the blocks that a Collect took before this snapshot could
+// refer to them, and writes the list.
+func (r *reading) commit(ctx context.Context, m *Manifest, id string, list []byte) error {
+	gone, err := r.store.missing(ctx, m, r.under)
+	if err != nil {
+		return err
+	}
 	content := make([]byte, BlockSize)
-	done := make(map[Digest]bool, len(m.Blocks))
-	for _, b := range m.Blocks {
-		if done[b.Digest] {
-			continue
-		}
-		done[b.Digest] = true
-		present, err := r.store.refresh(ctx, blockKey(b.Digest))
-		if err != nil {
-			return err
-		}
-		if present {
-			continue
-		}
+	for _, b := range gone.Blocks {
 		if err := readBlockAt(r.file, b.Index, content); err != nil {
 			return err
 		}
@@ -245,9 +253,40 @@ func (r *reading) commit(ctx context.Context, m *Manifest) error {
 			return err
 		}
 	}
-	data := m.Encode()
-	return r.store.objects.Put(ctx, manifestKey(sha256.Sum256(data)), bytes.NewReader(data))
+	return r.store.putList(ctx, id, list)
 }
+
+// missing gives the blocks of m that the store does not have under a data key,
+// each once, by rising index.
+func (s *Store) missing(ctx context.Context, m *Manifest, under *dataKey) (*Manifest, error) {
+	lacking := &Manifest{VolumeSize: m.VolumeSize}
+	seen := make(map[Digest]bool, len(m.Blocks))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.workers)
+	var mu sync.Mutex
+	for _, b := range m.Blocks {
+		if seen[b.Digest] {
+			continue
+		}
+		seen[b.Digest] = true
+		group.Go(func() error {
+			present, err := s.has(ctx, under.objectOf(b.Digest))
+			if err == nil && !present {
+				mu.Lock()
+				lacking.Blocks = append(lacking.Blocks, b)
+				mu.Unlock()
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(lacking.Blocks, byIndex)
+	return lacking, nil
+}
+
+func byIndex(a, b Block) int { return int(int64(a.Index) - int64(b.Index)) }
 
 // readBlockAt fills buf with a block; what lies behind the end of the disk is
 // zero.

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,17 @@ type Options struct {
 	CacheBytes int64         // disk space for ready copies; 0: 20 GiB, negative: as little as possible
 	Workers    int           // blocks worked on at once; 0: twice the processors, at most 16
 	Grace      time.Duration // Collect spares what is younger; 0: one hour
+	Keys       Keys          // of sealed snapshots; nil: there are none
+	Locker     Locker        // held besides the lock of the cache folder; nil: one machine uses the objects
+}
+
+// Locker keeps the end of a snapshot and the removal of blocks apart, on all
+// machines that share an object store.
+type Locker interface {
+	// Locked calls f while it holds the lock: alone, or with others that do not
+	// want it alone. It waits for the lock until ctx ends. The context that f
+	// gets also ends when the lock is lost.
+	Locked(ctx context.Context, alone bool, f func(context.Context) error) error
 }
 
 // Store keeps snapshots in an object store. It is safe for concurrent use, and
@@ -34,6 +47,8 @@ type Store struct {
 	lock    string // file that keeps Collect and the end of Snapshot apart
 	workers int
 	grace   time.Duration
+	keys    Keys
+	locker  Locker
 
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
@@ -68,15 +83,17 @@ func Open(o objects.Store, cacheDir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("opening disk store: %w", err)
 	}
 	return &Store{
-		objects: o, cache: c, lock: filepath.Join(c.dir, "collect.lock"), workers: opts.Workers, grace: opts.Grace,
+		objects: o, cache: c, lock: filepath.Join(c.dir, "collect.lock"), workers: opts.Workers, grace: opts.Grace, keys: opts.Keys, locker: opts.Locker,
 		encoder: encoder, decoder: decoder, reads: map[string]fileState{},
 	}, nil
 }
 
 // Keys in the object store.
 const (
-	blockPrefix    = "blocks/"
-	manifestPrefix = "snapshots/"
+	blockPrefix       = "blocks/"
+	sealedBlockPrefix = "sealed/"
+	manifestPrefix    = "snapshots/"
+	sealedSuffix      = ".sealed"
 )
 
 func blockKey(d Digest) string {
@@ -84,15 +101,63 @@ func blockKey(d Digest) string {
 	return blockPrefix + s[:2] + "/" + s
 }
 
-func manifestKey(d Digest) string { return manifestPrefix + d.String() }
+func sealedBlockKey(name Digest) string {
+	s := name.String()
+	return sealedBlockPrefix + s[:2] + "/" + s
+}
 
-// Manifest reads the list of a snapshot's blocks.
+// manifestKey is where the list of a snapshot lies; the id is one that ParseID
+// takes.
+func manifestKey(id string) string {
+	if digits, ok := strings.CutPrefix(id, sealedPrefix); ok {
+		return manifestPrefix + digits + sealedSuffix
+	}
+	return manifestPrefix + strings.TrimPrefix(id, idPrefix)
+}
+
+// Manifest reads the list of a snapshot's blocks. That of a sealed one takes its
+// key.
 func (s *Store) Manifest(ctx context.Context, id string) (*Manifest, error) {
+	m, _, err := s.load(ctx, id)
+	return m, err
+}
+
+// load reads a snapshot's list, and the data key that it is sealed under; nil
+// for a plain one.
+func (s *Store) load(ctx context.Context, id string) (*Manifest, *dataKey, error) {
+	data, err := s.readList(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !Sealed(id) {
+		m, err := DecodeManifest(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading snapshot %s: %w", id, err)
+		}
+		return m, nil, nil
+	}
+	l, err := parseSealed(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading snapshot %s: %w", id, err)
+	}
+	k, err := s.unwrap(ctx, l.master, l.wrapped)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading snapshot %s: %w", id, err)
+	}
+	m, err := k.openList(l)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading snapshot %s: %w", id, err)
+	}
+	return m, k, nil
+}
+
+// readList reads the stored bytes of a snapshot's list and checks their digest.
+func (s *Store) readList(ctx context.Context, id string) ([]byte, error) {
 	d, err := ParseID(id)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
-	body, err := s.objects.Get(ctx, manifestKey(d))
+	body, err := s.objects.Get(ctx, manifestKey(id))
 	if errors.Is(err, objects.ErrNotFound) {
 		return nil, fmt.Errorf("reading snapshot %s: %w", id, ErrNotFound)
 	}
@@ -101,6 +166,9 @@ func (s *Store) Manifest(ctx context.Context, id string) (*Manifest, error) {
 	}
 	defer body.Close()
 	most := int64(manifestHeader) + manifestEntry*(MaxVolumeSize/BlockSize)
+	if Sealed(id) {
+		most += maxKeyName + maxWrapped + 64 + sha256.Size*(MaxVolumeSize/BlockSize)
+	}
 	data, err := io.ReadAll(io.LimitReader(body, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading snapshot %s: %w", id, err)
@@ -108,29 +176,55 @@ func (s *Store) Manifest(ctx context.Context, id string) (*Manifest, error) {
 	if sha256.Sum256(data) != d {
 		return nil, fmt.Errorf("reading snapshot %s: %w: its manifest is not the one that was written", id, ErrCorrupt)
 	}
-	m, err := DecodeManifest(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading snapshot %s: %w", id, err)
-	}
-	return m, nil
+	return data, nil
 }
 
-// putBlock stores a block's content and returns how many bytes that took.
-func (s *Store) putBlock(ctx context.Context, d Digest, content []byte) (int64, error) {
+// encode gives the stored bytes of a list, sealed under a data key unless that
+// is nil, and the id that follows from them.
+func encode(m *Manifest, under *dataKey) (id string, data []byte) {
+	prefix := idPrefix
+	if under == nil {
+		data = m.Encode()
+	} else {
+		data, prefix = under.sealList(m), sealedPrefix
+	}
+	return prefix + Digest(sha256.Sum256(data)).String(), data
+}
+
+// putList stores a list, and with that makes the snapshot.
+func (s *Store) putList(ctx context.Context, id string, data []byte) error {
+	return s.objects.Put(ctx, manifestKey(id), bytes.NewReader(data))
+}
+
+// putJSON stores a small record.
+func (s *Store) putJSON(ctx context.Context, key string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", key, err)
+	}
+	return s.objects.Put(ctx, key, bytes.NewReader(data))
+}
+
+// putBlock stores a block's content, sealed under a data key unless that is nil,
+// and returns how many bytes that took.
+func (s *Store) putBlock(ctx context.Context, under *dataKey, d Digest, content []byte) (int64, error) {
 	packed := s.encoder.EncodeAll(content, nil)
-	return int64(len(packed)), s.objects.Put(ctx, blockKey(d), bytes.NewReader(packed))
+	if under != nil {
+		packed = under.seal(d, packed)
+	}
+	return int64(len(packed)), s.objects.Put(ctx, under.objectOf(d), bytes.NewReader(packed))
 }
 
 // maxPacked bounds a stored block: zstd adds a few bytes to what it cannot
-// compress.
+// compress, a seal its nonce and tag.
 const maxPacked = BlockSize + 4096
 
 // getBlock reads a block's content into buf's space and checks it.
-func (s *Store) getBlock(ctx context.Context, b Block, buf []byte) ([]byte, error) {
+func (s *Store) getBlock(ctx context.Context, under *dataKey, b Block, buf []byte) ([]byte, error) {
 	damaged := func(why string) error {
 		return fmt.Errorf("%w: block %d (offset %d, sha256:%s): %s", ErrCorrupt, b.Index, int64(b.Index)*BlockSize, b.Digest, why)
 	}
-	body, err := s.objects.Get(ctx, blockKey(b.Digest))
+	body, err := s.objects.Get(ctx, under.objectOf(b.Digest))
 	if errors.Is(err, objects.ErrNotFound) {
 		return nil, damaged("it is missing")
 	}
@@ -142,6 +236,11 @@ func (s *Store) getBlock(ctx context.Context, b Block, buf []byte) ([]byte, erro
 	if err != nil {
 		return nil, fmt.Errorf("reading block %d: %w", b.Index, err)
 	}
+	if under != nil {
+		if packed, err = under.open(b.Digest, packed); err != nil {
+			return nil, damaged("its seal is broken")
+		}
+	}
 	content, err := s.decoder.DecodeAll(packed, buf[:0])
 	if err != nil {
 		return nil, damaged(err.Error())
@@ -152,33 +251,30 @@ func (s *Store) getBlock(ctx context.Context, b Block, buf []byte) ([]byte, erro
 	return content, nil
 }
 
-// toucher is the ability to renew an object's time of change without sending
-// its bytes again.
-type toucher interface {
-	Touch(ctx context.Context, key string) error
-}
-
-// refresh makes an object look new, so that Collect spares it; present is
-// false when there is none, or it could not be renewed and must be put again.
-func (s *Store) refresh(ctx context.Context, key string) (present bool, err error) {
-	t, ok := s.objects.(toucher)
-	if !ok {
-		info, err := s.objects.Stat(ctx, key)
-		if errors.Is(err, objects.ErrNotFound) {
-			return false, nil
-		}
-		return err == nil && time.Since(info.Modified) < s.grace/2, err
-	}
-	err = t.Touch(ctx, key)
+// has reports whether there is an object.
+func (s *Store) has(ctx context.Context, key string) (bool, error) {
+	_, err := s.objects.Stat(ctx, key)
 	if errors.Is(err, objects.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// locked calls f while holding the lock file, shared or alone. The lock ends
-// with the process.
-func (s *Store) locked(ctx context.Context, how int, f func() error) error {
+// locked calls f while holding the lock of everything that shares the objects,
+// alone or shared. The lock ends with the process.
+func (s *Store) locked(ctx context.Context, alone bool, f func(context.Context) error) error {
+	if s.locker == nil {
+		return s.lockedHere(ctx, alone, f)
+	}
+	return s.lockedHere(ctx, alone, func(ctx context.Context) error { return s.locker.Locked(ctx, alone, f) })
+}
+
+// lockedHere holds the lock file of this machine's cache folder.
+func (s *Store) lockedHere(ctx context.Context, alone bool, f func(context.Context) error) error {
+	how := unix.LOCK_SH
+	if alone {
+		how = unix.LOCK_EX
+	}
 	file, err := os.OpenFile(s.lock, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -187,7 +283,7 @@ func (s *Store) locked(ctx context.Context, how int, f func() error) error {
 	for {
 		err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
 		if err == nil {
-			return f()
+			return f(ctx)
 		}
 		if err != unix.EWOULDBLOCK && err != unix.EINTR {
 			return fmt.Errorf("locking %s: %w", s.lock, err)

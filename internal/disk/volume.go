@@ -19,6 +19,9 @@ import (
 // makes the ready copy). Where size (bytes) is larger than the snapshot, the
 // disk, its root partition and the file system on it are enlarged; 0 means the
 // snapshot's own size. On an error the file is not left behind.
+//
+// A sealed snapshot has no ready copy: its disk is put together each time, and
+// the file is the only place where it is plain.
 func (s *Store) Volume(ctx context.Context, id, name string, size int64) (how string, err error) {
 	if how, err = s.volume(ctx, id, name, size); err != nil {
 		return "", fmt.Errorf("making a volume: %w", err)
@@ -37,25 +40,15 @@ func (s *Store) volume(ctx context.Context, id, name string, size int64) (how st
 			err = errors.Join(err, os.Remove(name))
 		}
 	}()
-	source, filled, err := s.ready(ctx, id)
+	write := s.cloned
+	if Sealed(id) {
+		write = s.unsealed
+	}
+	own, how, err := write(ctx, id, dest, size)
 	if err != nil {
 		return "", err
 	}
-	defer source.Close()
-	st, err := source.Stat()
-	if err != nil {
-		return "", err
-	}
-	if size != 0 && size < st.Size() {
-		return "", fmt.Errorf("a volume of %d bytes is too small for snapshot %s of %d", size, id, st.Size())
-	}
-	if how, err = clone(ctx, dest, source, st.Size()); err != nil {
-		return "", err
-	}
-	if filled {
-		how = "blocks"
-	}
-	if size > st.Size() {
+	if size > own {
 		_, err = partition.Grow(ctx, name, size)
 		// A disk of data, without an operating system, is only made larger.
 		if errors.Is(err, partition.ErrNoRoot) || errors.Is(err, partition.ErrNoTable) {
@@ -65,14 +58,81 @@ func (s *Store) volume(ctx context.Context, id, name string, size int64) (how st
 	return how, err
 }
 
+// cloned writes a snapshot's disk into dest from its ready copy, and gives its
+// own size. A size that is smaller, and not 0, is refused first.
+func (s *Store) cloned(ctx context.Context, id string, dest *os.File, size int64) (own int64, how string, err error) {
+	source, filled, err := s.ready(ctx, id)
+	if err != nil {
+		return 0, "", err
+	}
+	defer source.Close()
+	st, err := source.Stat()
+	if err == nil {
+		err = fits(id, st.Size(), size)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	if how, err = clone(ctx, dest, source, st.Size()); filled {
+		how = "blocks"
+	}
+	return st.Size(), how, err
+}
+
+// unsealed is cloned for a sealed snapshot: of its blocks.
+func (s *Store) unsealed(ctx context.Context, id string, dest *os.File, size int64) (own int64, how string, err error) {
+	m, under, err := s.load(ctx, id)
+	if err == nil {
+		err = fits(id, m.VolumeSize, size)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return m.VolumeSize, "blocks", s.writeBlocks(ctx, under, m, dest)
+}
+
+// fits refuses a volume that is too small for its snapshot.
+func fits(id string, own, size int64) error {
+	if size != 0 && size < own {
+		return fmt.Errorf("a volume of %d bytes is too small for snapshot %s of %d", size, id, own)
+	}
+	return nil
+}
+
 // Disk gives the path of a raw file with a snapshot's disk, for reading only:
 // a backing file, a source of exports. It stays until release is called.
+//
+// The disk of a sealed snapshot is put together for this call only, and removed
+// by release; that of a process that died goes when the cache is opened next.
 func (s *Store) Disk(ctx context.Context, id string) (name string, release func(), err error) {
-	f, _, err := s.ready(ctx, id)
+	var f *os.File
+	if Sealed(id) {
+		f, err = s.disclose(ctx, id)
+		release = func() {
+			os.Remove(f.Name())
+			f.Close() // and with it the lock that kept others from the name
+		}
+	} else {
+		f, _, err = s.ready(ctx, id)
+		release = func() { f.Close() }
+	}
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the disk of a snapshot: %w", err)
 	}
-	return f.Name(), func() { f.Close() }, nil
+	return f.Name(), release, nil
+}
+
+// disclose writes the disk of a sealed snapshot into a temporary file, locked
+// until it is closed.
+func (s *Store) disclose(ctx context.Context, id string) (*os.File, error) {
+	f, err := s.cache.temporary()
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := s.unsealed(ctx, id, f, 0); err != nil {
+		return nil, errors.Join(err, removeIfThere(f.Name()), f.Close())
+	}
+	return f, nil
 }
 
 // ready opens a snapshot's raw file, which it makes of the blocks if there is
@@ -127,7 +187,7 @@ func (c *cache) once(ctx context.Context, id string, f func() error) error {
 
 // fill makes the ready copy of a snapshot.
 func (s *Store) fill(ctx context.Context, id string) error {
-	m, err := s.Manifest(ctx, id)
+	m, under, err := s.load(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -136,7 +196,7 @@ func (s *Store) fill(ctx context.Context, id string) error {
 		return err
 	}
 	defer f.Close()
-	err = s.writeBlocks(ctx, m, f)
+	err = s.writeBlocks(ctx, under, m, f)
 	if err == nil {
 		err = s.cache.install(id, f, true)
 	}
@@ -154,11 +214,11 @@ func removeIfThere(name string) error {
 }
 
 // writeBlocks writes the disk into an empty file, checking every block.
-func (s *Store) writeBlocks(ctx context.Context, m *Manifest, f *os.File) error {
+func (s *Store) writeBlocks(ctx context.Context, under *dataKey, m *Manifest, f *os.File) error {
 	if err := f.Truncate(m.VolumeSize); err != nil {
 		return err
 	}
-	return s.eachBlock(ctx, m, func(b Block, content []byte) error {
+	return s.eachBlock(ctx, under, m, func(b Block, content []byte) error {
 		at := int64(b.Index) * BlockSize
 		_, err := f.WriteAt(content[:min(BlockSize, m.VolumeSize-at)], at)
 		return err
@@ -167,7 +227,7 @@ func (s *Store) writeBlocks(ctx context.Context, m *Manifest, f *os.File) error 
 
 // eachBlock reads and checks all blocks, several at a time. The content is
 // valid during the call only.
-func (s *Store) eachBlock(ctx context.Context, m *Manifest, f func(b Block, content []byte) error) error {
+func (s *Store) eachBlock(ctx context.Context, under *dataKey, m *Manifest, f func(b Block, content []byte) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	next := make(chan Block)
 	group.Go(func() error {
@@ -185,7 +245,7 @@ func (s *Store) eachBlock(ctx context.Context, m *Manifest, f func(b Block, cont
 		group.Go(func() error {
 			buf := make([]byte, 0, BlockSize)
 			for b := range next {
-				content, err := s.getBlock(ctx, b, buf)
+				content, err := s.getBlock(ctx, under, b, buf)
 				if err != nil {
 					return err
 				}
@@ -202,11 +262,11 @@ func (s *Store) eachBlock(ctx context.Context, m *Manifest, f func(b Block, cont
 // Verify reads a whole snapshot and reports the first damaged or missing
 // block.
 func (s *Store) Verify(ctx context.Context, id string) error {
-	m, err := s.Manifest(ctx, id)
+	m, under, err := s.load(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := s.eachBlock(ctx, m, func(Block, []byte) error { return nil }); err != nil {
+	if err := s.eachBlock(ctx, under, m, func(Block, []byte) error { return nil }); err != nil {
 		return fmt.Errorf("verifying snapshot %s: %w", id, err)
 	}
 	return nil
