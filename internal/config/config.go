@@ -17,6 +17,9 @@ import (
 // DefaultAccount is the account of a server without a configuration file.
 const DefaultAccount = "123456789012"
 
+// TestInSandbox is Config.TestInstances for tests without a boot.
+const TestInSandbox = "sandbox"
+
 // Config is the configuration file's content.
 type Config struct {
 	DataDir  string    `yaml:"dataDir"`  // default ./goldsmith-data
@@ -34,6 +37,7 @@ type Config struct {
 
 	Events        []Webhook     `yaml:"events"`        // what is told of events of images
 	Notifications Notifications `yaml:"notifications"` // where messages may go
+	TestInstances string        `yaml:"testInstances"` // what tests run in: "vm" (default), which boots the image, or TestInSandbox
 	PublicURL     string        `yaml:"publicUrl"`     // where others reach the server, in links of messages; "": what it listens on
 
 	// Warnings are what is not wrong and still not well, for whoever starts the
@@ -98,6 +102,9 @@ func (c *Config) check(dir string) error {
 	}
 	if c.Builds < 1 || c.Builds > 100 {
 		return fmt.Errorf("builds: must be 1 to 100, not %d", c.Builds)
+	}
+	if t := c.TestInstances; t != "" && t != "vm" && t != TestInSandbox {
+		return fmt.Errorf("testInstances: must be vm or sandbox, not %q", t)
 	}
 	if err := c.checkMessages(); err != nil {
 		return err

@@ -50,6 +50,7 @@ func TestRead(t *testing.T) {
 		"shared":              {"{database: 'postgres://db/goldsmith', shared: /srv/goldsmith}", ""},
 		"shared alone":        {"shared: /srv/goldsmith", "shared"},
 		"builds":              {"builds: 0", "builds"},
+		"test instances":      {"testInstances: container", "testInstances"},
 		"quotas":              {"quotas: {components: -1, imagePipelines: 500}", ""},
 		"other quota":         {"quotas: {component: 1}", "component"},
 		"user":                {account("users: [{name: ci, path: /build/, tags: {team: web}, keys: [" + key + "], policies: [{name: p, document: " + allowAll + "}]}]"), ""},

@@ -45,7 +45,7 @@ func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	id := r.subject()
 	var found cloud.AMI
 	var ok bool
-	err := r.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := r.engine.read(ctx, func(tx *store.Tx) (err error) {
 		found, ok, err = r.engine.Cloud.AMI(tx, id)
 		return err
 	})
@@ -225,7 +225,7 @@ func (r *run) reinstate(ctx context.Context) error {
 	if id == "" || !r.builds() {
 		return nil
 	}
-	return r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	return r.engine.record(ctx, "the enabled AMI", nil, func(tx *store.Tx) error {
 		ami, ok, err := r.engine.Cloud.AMI(tx, id)
 		if err != nil {
 			return fmt.Errorf("reading the built AMI: %w", err)

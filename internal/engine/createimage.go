@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -52,6 +53,7 @@ func createImage(ctx context.Context, c *call) (result, error) {
 		return result{}, fmt.Errorf("stopping instance %s: %w", m.id, err)
 	}
 	m.stopped = true
+	faultpoint.Reach("in", c.stepPoint(c.row.Name, "instance stopped"))
 	c.log.printf("Stopped instance %s (%.2f s)", m.id, time.Since(start).Seconds())
 	start = time.Now()
 	stored, err := c.engine.Disks.Snapshot(ctx, m.volume, m.source.Snapshot)
@@ -59,6 +61,7 @@ func createImage(ctx context.Context, c *call) (result, error) {
 		return result{}, fmt.Errorf("making a snapshot of instance %s: %w", m.id, err)
 	}
 	c.log.printf("Made snapshot %s: %d blocks, %d of them new, %.1f MiB written (%.2f s)", stored.Snapshot, stored.Blocks, stored.NewBlocks, float64(stored.NewBytes)/(1<<20), time.Since(start).Seconds())
+	faultpoint.Reach("in", c.stepPoint(c.row.Name, "snapshot made"))
 	ami := c.describeAMI(m.source.Parent, stored.Snapshot)
 	return result{
 		outputs: map[string]any{"imageId": ami.ID},

@@ -170,7 +170,15 @@ func (r *round) record(ctx context.Context, these []int, start time.Time) error 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	row := *r.row
-	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	kept := func(ctx context.Context) (is bool, err error) {
+		err = r.engine.read(ctx, func(tx *store.Tx) error {
+			now, _, err := tx.StepExecution(row.ID)
+			is = now.Outputs == row.Outputs // what the try before made of them
+			return err
+		})
+		return is, err
+	}
+	err := r.engine.record(ctx, r.stepPoint(row.Name, "delivered"), kept, func(tx *store.Tx) error {
 		for _, i := range these {
 			result, err := r.all[i].commit(ctx, tx)
 			if err != nil {

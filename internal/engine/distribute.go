@@ -103,7 +103,7 @@ func copied(made []delivered) map[string]any {
 // copiedBefore gives the copies that earlier attempts made.
 func (c *call) copiedBefore(ctx context.Context) ([]delivered, error) {
 	var images []distributed
-	err := c.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := c.engine.read(ctx, func(tx *store.Tx) (err error) {
 		images, err = c.copies(tx)
 		return err
 	})

@@ -22,12 +22,16 @@ import (
 
 // Config is what an Engine works with.
 type Config struct {
-	Store    *store.Store
-	Cloud    *cloud.World
-	Params   *parameter.Store // gets the IDs of new AMIs; nil: an image that asks for it fails
-	Disks    Disks
-	Builder  instance.Kind // runs the build workflow's instances: the sandbox
-	Tester   instance.Kind // runs the test workflow's instances: the vm
+	Store   *store.Store
+	Cloud   *cloud.World
+	Params  *parameter.Store // gets the IDs of new AMIs; nil: an image that asks for it fails
+	Disks   Disks
+	Builder instance.Kind // runs the build workflow's instances: the sandbox
+	Tester  instance.Kind // runs the test workflow's instances: the vm
+	// TestOnCopies says that the Tester writes its volume, as a sandbox does: it
+	// gets a copy of the AMI's disk.
+	TestOnCopies bool
+
 	Resolver Resolver
 	Recorder Recorder
 	Parents  func(context.Context) ([]string, error) // snapshots of the parent images, which are never collected; nil: none

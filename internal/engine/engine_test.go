@@ -60,6 +60,8 @@ type world struct {
 	builds  int // Config.Builds
 	told    []WaitingStep
 	planned map[string]bool // images that a plan was made of
+
+	refuseState map[Status][]error // what recording a state fails with, the next first
 }
 
 func newWorld(t *testing.T) *world {
@@ -192,6 +194,10 @@ func (w *world) Transition(_ context.Context, _ *store.Tx, _ string, to Status, 
 	defer w.mu.Unlock()
 	if w.states[len(w.states)-1].Terminal() {
 		return errors.New("the image has ended")
+	}
+	if errs := w.refuseState[to]; len(errs) > 0 {
+		w.refuseState[to] = errs[1:]
+		return errs[0]
 	}
 	w.states = append(w.states, to)
 	w.reason, w.failure = reason, f

@@ -122,7 +122,7 @@ func (f *flow) execute(ctx context.Context) error {
 		return err // rows stay as they are, or are closed with the image
 	case errors.Is(cause, errGroupFailed):
 		f.row.Status, f.row.End, f.row.Message = stepCancelled, f.engine.Now(), cause.Error()
-		return errors.Join(cause, f.put(context.WithoutCancel(ctx), nil))
+		return errors.Join(cause, f.put(context.WithoutCancel(ctx), "cancelled", nil))
 	}
 	if backErr := f.rollBack(context.WithoutCancel(ctx), err); backErr != nil {
 		return backErr
@@ -140,7 +140,7 @@ func (f *flow) begin(ctx context.Context) error {
 		return nil // taken up
 	}
 	f.row.ID, f.row.Status, f.row.Start = newID("wf"), stepRunning, f.engine.Now()
-	if err := f.put(ctx, nil); err != nil {
+	if err := f.put(ctx, "begun", nil); err != nil {
 		return err
 	}
 	f.log.printf("Started %s workflow %s", f.Type, f.ARN)
@@ -173,7 +173,7 @@ func (f *flow) complete(ctx context.Context) error {
 		return fmt.Errorf("the build workflow %s made no AMI: it needs a step with the action CreateImage or RegisterImage that is not skipped", f.Name)
 	}
 	f.row.Status, f.row.End = stepCompleted, f.engine.Now()
-	return f.put(ctx, nil)
+	return f.put(ctx, "completed", nil)
 }
 
 // publish evaluates the outputs for later workflows, and finds the AMI that a
@@ -200,9 +200,14 @@ func (f *flow) publish() error {
 	return nil
 }
 
-// put records the execution, and a step with it if one is given.
-func (f *flow) put(ctx context.Context, step *store.StepExecution) error {
-	return f.engine.Store.Write(ctx, func(tx *store.Tx) error {
+// put records the execution, and a step with it if one is given. moment is what
+// has become of it.
+func (f *flow) put(ctx context.Context, moment string, step *store.StepExecution) error {
+	what := f.Type + " workflow " + moment
+	if step != nil {
+		what = f.stepPoint(step.Name, moment)
+	}
+	return f.engine.record(ctx, what, nil, func(tx *store.Tx) error {
 		if err := tx.PutWorkflowExecution(f.row); err != nil {
 			return fmt.Errorf("recording workflow %s: %w", f.row.ID, err)
 		}
@@ -235,7 +240,16 @@ func (r *run) closeWorkflows(tx *store.Tx, to Status, reason string) error {
 		if wf.Status != stepRunning && wf.Status != flowRollingBack {
 			continue
 		}
-		wf.Status, wf.End, wf.Message = status, r.engine.Now(), cut(strings.TrimSpace(reason), maxMessage)
+		message := reason
+		closed := status
+		if wf.Status == flowRollingBack && to == Failed {
+			steps, err := tx.StepExecutions(wf.ID)
+			if err != nil {
+				return fmt.Errorf("reading the step executions: %w", err)
+			}
+			closed, message = rolledBackTo(steps), orText(wf.Message, reason)
+		}
+		wf.Status, wf.End, wf.Message = closed, r.engine.Now(), cut(strings.TrimSpace(message), maxMessage)
 		if err := tx.PutWorkflowExecution(wf); err != nil {
 			return fmt.Errorf("closing workflow execution %s: %w", wf.ID, err)
 		}

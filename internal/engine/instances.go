@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 	"github.com/goldsmith-build/goldsmith/internal/workflow"
@@ -98,7 +99,7 @@ func (c *call) launchSource(ctx context.Context) (source, error) {
 func (c *call) sourceAMI(ctx context.Context, id string) (source, error) {
 	var ami cloud.AMI
 	var ok bool
-	err := c.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := c.engine.read(ctx, func(tx *store.Tx) (err error) {
 		ami, ok, err = c.engine.Cloud.Visible(ctx, tx, c.plan.Image.Account, c.plan.Image.Region, id)
 		return err
 	})
@@ -133,7 +134,11 @@ func (c *call) launchAs(ctx context.Context, name string, from source, bootLog s
 		}
 		return m, nil
 	}
-	if err := c.launch(ctx, c.engine.Tester, m, size, c.readable(ctx, from)); err != nil {
+	prepare := c.readable(ctx, from)
+	if c.engine.TestOnCopies {
+		prepare = c.throwAway(ctx, from)
+	}
+	if err := c.launch(ctx, c.engine.Tester, m, size, prepare); err != nil {
 		return nil, err
 	}
 	if c.str("healthCheck") == "RUNNING" {
@@ -157,6 +162,16 @@ func (c *call) writable(ctx context.Context, from source) func(*machine, *instan
 		}
 		c.log.printf("Made a volume of %d GiB from %s (%s, %.2f s)", size, from.name, how, time.Since(start).Seconds())
 		return nil
+	}
+}
+
+// throwAway gives the instance a copy that goes with it: nothing is made of it.
+func (c *call) throwAway(ctx context.Context, from source) func(*machine, *instance.Spec) error {
+	prepare := c.writable(ctx, from)
+	return func(m *machine, spec *instance.Spec) error {
+		err := prepare(m, spec)
+		m.volume = ""
+		return err
 	}
 }
 
@@ -192,7 +207,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	e := r.engine
 	m.dir, m.kind = e.instanceDir(m.id), kind.Name()
 	row := store.Instance{ID: m.id, Node: e.Node, Kind: m.kind, Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
-	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+	if err := e.record(ctx, m.kind+" in the ledger", nil, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
 		return fmt.Errorf("recording instance %s: %w", m.id, err)
 	}
 	defer func() {
@@ -210,6 +225,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	if err := prepare(m, &spec); err != nil {
 		return err
 	}
+	faultpoint.Reach(m.kind, "volume ready")
 	r.log.printf("Launching instance %s (%s)", m.id, m.kind)
 	start := time.Now()
 	if m.Instance, err = kind.Launch(ctx, spec); err != nil {
@@ -219,6 +235,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	r.mu.Lock()
 	r.instances[m.id] = m
 	r.mu.Unlock()
+	faultpoint.Reach(m.kind, "answers")
 	return nil
 }
 
@@ -286,7 +303,7 @@ func (r *run) forget(m *machine) error {
 		err = os.RemoveAll(m.dir)
 	}
 	if err == nil {
-		err = r.engine.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DeleteInstance(m.id) })
+		err = r.engine.record(context.Background(), m.kind+" out of the ledger", nil, func(tx *store.Tx) error { return tx.DeleteInstance(m.id) })
 	}
 	if err != nil {
 		return fmt.Errorf("removing instance %s: %w", m.id, err)
@@ -379,7 +396,7 @@ func (r *run) keepMachine(ctx context.Context, m *machine) error {
 	if err := note.write(); err != nil {
 		return err
 	}
-	if err := e.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+	if err := e.record(ctx, m.kind+" kept", nil, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
 		return err
 	}
 	e.mu.Lock()

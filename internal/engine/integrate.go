@@ -80,7 +80,7 @@ func (d *delivery) needsAMI() {
 // configuredBefore gives what earlier attempts delivered.
 func (c *call) configuredBefore(ctx context.Context) ([]delivered, error) {
 	var all []delivered
-	err := c.engine.Store.Read(ctx, func(tx *store.Tx) error {
+	err := c.engine.read(ctx, func(tx *store.Tx) error {
 		return c.eachStep(tx, func(step store.StepExecution) error {
 			if step.Action != "ApplyImageConfigurations" || step.Outputs == "" {
 				return nil

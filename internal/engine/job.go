@@ -50,7 +50,11 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	ctx, done := e.begin(ctx, arn)
 	defer done()
 
-	status, err := e.Recorder.Status(ctx, arn)
+	var status Status
+	err := e.persist(ctx, "reading the state", func() (err error) {
+		status, err = e.Recorder.Status(ctx, arn)
+		return err
+	})
 	switch {
 	case errors.Is(context.Cause(ctx), errShutdown):
 		return river.JobSnooze(0)
@@ -69,7 +73,7 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 		r.log.release()
 	}()
 	if job.Attempt > maxStarts {
-		return r.end(ctx, fmt.Errorf("the server stopped unexpectedly %d times during this build; it is given up", job.Attempt-1))
+		return r.settle(ctx, fmt.Errorf("the server stopped unexpectedly %d times during this build; it is given up", job.Attempt-1))
 	}
 	err = r.do(ctx)
 	if errors.Is(context.Cause(ctx), errShutdown) && !errors.Is(err, errEnded) {
@@ -84,7 +88,20 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	if errors.Is(err, errParked) {
 		return river.JobSnooze(parkedFor)
 	}
-	return r.end(ctx, err)
+	return r.settle(ctx, err)
+}
+
+// settle ends the image, and says what becomes of the job if that could not be
+// recorded before this process had to stop.
+func (r *run) settle(ctx context.Context, cause error) error {
+	err := r.end(ctx, cause)
+	switch {
+	case errors.Is(err, errShutdown):
+		return river.JobSnooze(0)
+	case errors.Is(err, store.ErrLeaseLost):
+		return errLost
+	}
+	return err
 }
 
 // errEnded says that the image has reached its end and is recorded so.

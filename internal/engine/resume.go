@@ -23,7 +23,7 @@ type past struct {
 func (r *run) resume(ctx context.Context) (past, error) {
 	p := past{done: map[int]bool{}, taken: map[int]*flow{}}
 	var executions []store.WorkflowExecution
-	err := r.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := r.engine.read(ctx, func(tx *store.Tx) (err error) {
 		executions, err = tx.WorkflowExecutions(r.arn)
 		return err
 	})
@@ -63,7 +63,7 @@ func (r *run) reopen(ctx context.Context, wf *store.WorkflowExecution) (*flow, e
 	f := r.newFlow(wf.Ordinal)
 	f.row = *wf
 	var rows []store.StepExecution
-	err := r.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := r.engine.read(ctx, func(tx *store.Tx) (err error) {
 		rows, err = tx.StepExecutions(wf.ID)
 		return err
 	})
@@ -113,7 +113,7 @@ func (r *run) takeUp(ctx context.Context, wf *store.WorkflowExecution) (*flow, e
 	if !f.goesOn() {
 		f.parked = nil
 	}
-	err = r.engine.Store.Write(ctx, func(tx *store.Tx) error { return r.closeSteps(tx, wf.ID, f.parked) })
+	err = r.engine.record(ctx, f.Type+" interrupted steps closed", nil, func(tx *store.Tx) error { return r.closeSteps(tx, wf.ID, f.parked) })
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (r *run) takeUp(ctx context.Context, wf *store.WorkflowExecution) (*flow, e
 	r.log.printf("The server stopped during workflow execution %s", wf.ID)
 	wf.Status, wf.End = stepCancelled, r.engine.Now()
 	wf.Message = "The server stopped during this execution; the workflow was started anew."
-	return nil, r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	return nil, r.engine.record(ctx, f.Type+" interrupted workflow closed", nil, func(tx *store.Tx) error {
 		if err := tx.PutWorkflowExecution(*wf); err != nil {
 			return fmt.Errorf("closing workflow execution %s: %w", wf.ID, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/goldsmith-build/goldsmith/internal/fault"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 	"github.com/goldsmith-build/goldsmith/internal/workflow"
 )
@@ -68,7 +69,7 @@ func (r *run) prepare(ctx context.Context) error {
 	e := r.engine
 	var data []byte
 	var known bool
-	err := e.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := e.read(ctx, func(tx *store.Tx) (err error) {
 		data, known, err = tx.Plan(r.arn)
 		return err
 	})
@@ -115,11 +116,13 @@ func (r *run) readFlows() (err error) {
 
 // checkCancelled ends a run that was cancelled before or while it waited.
 func (r *run) checkCancelled(ctx context.Context) error {
-	yes, err := r.engine.Recorder.CancelRequested(ctx, r.arn)
-	if err == nil && yes {
-		err = errCancelled
-	}
-	return err
+	return r.engine.persist(ctx, "looking for a cancellation", func() error {
+		yes, err := r.engine.Recorder.CancelRequested(ctx, r.arn)
+		if err == nil && yes {
+			err = errCancelled
+		}
+		return err
+	})
 }
 
 // transition records the image's next state in one transaction with what else
@@ -128,7 +131,7 @@ func (r *run) transition(ctx context.Context, to Status, also ...func(*store.Tx)
 	if r.status == to {
 		return nil
 	}
-	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	err := r.engine.record(ctx, "state "+string(to), r.isStatus(to), func(tx *store.Tx) error {
 		for _, f := range also {
 			if err := f(tx); err != nil {
 				return err
@@ -187,13 +190,15 @@ func (r *run) end(ctx context.Context, cause error) error {
 		to, reason = Cancelled, errCancelled.Error()
 	}
 	ctx = context.WithoutCancel(ctx)
+	faultpoint.Reach("before the instances are ended")
 	kept := r.releaseInstances(ctx, to == Failed)
 	reason = cut(reason, maxReason-len(kept)) + kept
 	var failure *Failure
 	if to == Failed {
 		failure = r.failure(cause)
 	}
-	err := r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	// Only the recording is waited for and repeated: the work is not done again for it.
+	err := r.engine.record(ctx, "state "+string(to), r.isStatus(to), func(tx *store.Tx) error {
 		if err := r.takeBack(ctx, tx, to); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 	"github.com/goldsmith-build/goldsmith/internal/workflow"
 )
@@ -50,7 +51,7 @@ func (f *flow) runStep(ctx context.Context, step *workflow.Step, ordinal int) (m
 	}
 	if !parked {
 		row.Inputs = jsonText(inputs)
-		if err := f.put(ctx, row); err != nil {
+		if err := f.put(ctx, "begun", row); err != nil {
 			return nil, err
 		}
 		f.log.printf("Started step %s with action %s", step.Name, step.Action.Name)
@@ -89,6 +90,7 @@ func (f *flow) attempt(ctx context.Context, step *workflow.Step, row *store.Step
 	err := pause(attemptCtx, step.Wait)
 	var res result
 	if err == nil {
+		faultpoint.Reach("in", f.stepPoint(step.Name, "at work"))
 		res, err = actions[step.Action.Name](attemptCtx, &call{flow: f, row: row, inputs: inputs})
 	}
 	switch {
@@ -114,7 +116,7 @@ func (f *flow) tryAgain(ctx context.Context, step *workflow.Step, row *store.Ste
 	if row.Action == waitForActionName {
 		row.Outputs = "" // the answer to the last attempt
 	}
-	if err := f.put(ctx, row); err != nil {
+	if err := f.put(ctx, "to be tried again", row); err != nil {
 		return err
 	}
 	return pause(ctx, step.Retry.Backoff)
@@ -140,7 +142,7 @@ func (f *flow) skip(ctx context.Context, row *store.StepExecution, why string) e
 	row.Status, row.End, row.Message = stepSkipped, f.engine.Now(), cut("Skipped: "+why+".", maxMessage)
 	f.row.Skipped++
 	f.log.printf("Skipped step %s: %s", row.Name, why)
-	return f.put(ctx, row)
+	return f.put(ctx, "skipped", row)
 }
 
 // stepDone records a finished step together with what it made: both or neither.
@@ -148,7 +150,7 @@ func (f *flow) stepDone(ctx context.Context, row *store.StepExecution, res resul
 	done, wf := *row, f.row
 	done.Status, done.End, done.Message = stepCompleted, f.engine.Now(), ""
 	wf.Succeeded++
-	err := f.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	err := f.engine.record(ctx, f.stepPoint(row.Name, "completed"), f.isCompleted(row.ID), func(tx *store.Tx) error {
 		if res.commit != nil {
 			if err := res.commit(tx); err != nil {
 				return err
@@ -171,6 +173,18 @@ func (f *flow) stepDone(ctx context.Context, row *store.StepExecution, res resul
 	return nil
 }
 
+// isCompleted is a record's done: whether a step's completion was kept.
+func (f *flow) isCompleted(id string) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (is bool, err error) {
+		err = f.engine.read(ctx, func(tx *store.Tx) error {
+			row, _, err := tx.StepExecution(id)
+			is = row.Status == stepCompleted
+			return err
+		})
+		return is, err
+	}
+}
+
 // stepFailed records a failed step and returns its error. A failure that ends
 // the workflow begins its rollback in the same transaction. When the server
 // stops, or has lost its lease, the step stays RUNNING: the next one sees that it
@@ -191,8 +205,8 @@ func (f *flow) stepFailed(ctx context.Context, step *workflow.Step, row *store.S
 		f.row.Status, f.row.Message = flowRollingBack, cut(failure.Error(), maxMessage)
 	}
 	f.log.printf("Action failed for step %s. Failing step: %v", row.Name, err)
-	if putErr := f.put(context.WithoutCancel(ctx), row); putErr != nil {
-		return putErr
+	if putErr := f.put(context.WithoutCancel(ctx), "failed", row); putErr != nil {
+		return errors.Join(failure, putErr)
 	}
 	return failure
 }

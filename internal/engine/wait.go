@@ -89,7 +89,7 @@ func (c *call) waitDeadline() time.Time {
 // decided reads the answer, nil if there is none yet.
 func (c *call) decided(ctx context.Context) (*decision, error) {
 	var row store.StepExecution
-	err := c.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := c.engine.read(ctx, func(tx *store.Tx) (err error) {
 		row, _, err = tx.StepExecution(c.row.ID)
 		return err
 	})
@@ -111,10 +111,14 @@ func (c *call) decided(ctx context.Context) (*decision, error) {
 func (c *call) announce(ctx context.Context) error {
 	c.log.printf("Step %s waits for an action: aws imagebuilder send-workflow-step-action --step-execution-id %s --image-build-version-arn %s --action RESUME", c.row.Name, c.row.ID, c.arn)
 	c.engine.Log.Info("a workflow step waits for an action", "image", c.arn, "step", c.row.ID)
-	return c.engine.Store.Write(ctx, func(tx *store.Tx) error {
+	return c.engine.record(ctx, c.stepPoint(c.row.Name, "waiting"), nil, func(tx *store.Tx) error {
 		row, ok, err := tx.StepExecution(c.row.ID) // an answer may be there already
 		if err != nil || !ok {
 			return fmt.Errorf("reading step %s again: %w", c.row.Name, err)
+		}
+		if row.Message == waitingMessage {
+			*c.row = row // told before, by a commit that broke
+			return nil
 		}
 		row.Message = waitingMessage
 		*c.row = row

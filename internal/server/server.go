@@ -174,8 +174,13 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		return nil, err
 	}
 	kinds := Kinds(o.Config, s.dir)
+	inSandbox := o.Config.TestInstances == config.TestInSandbox
+	if inSandbox {
+		s.log.Warn("tests run in sandboxes: no image is booted before it is published (testInstances)")
+		kinds[1] = kinds[0]
+	}
 	s.engine, err = engine.New(ctx, engine.Config{
-		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1],
+		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds,
 		Buckets: buckets, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: s.queues,
