@@ -111,6 +111,14 @@ func (in *DeregisterImageInput) check(c *shape.Checker) {
 
 // Validate reports the first constraint of the model that the input breaks,
 // as a *shape.Violation.
+func (in *DescribeFastLaunchImagesInput) Validate() error { return shape.Check(in.check) }
+
+func (in *DescribeFastLaunchImagesInput) check(c *shape.Checker) {
+	shape.CheckInt(c, "MaxResults", in.MaxResults, &numberDescribeFastLaunchImagesRequestMaxResults)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
 func (in *DescribeImageAttributeInput) Validate() error { return shape.Check(in.check) }
 
 func (in *DescribeImageAttributeInput) check(c *shape.Checker) {
@@ -138,10 +146,31 @@ func (in *DescribeLaunchTemplatesInput) check(c *shape.Checker) {
 
 // Validate reports the first constraint of the model that the input breaks,
 // as a *shape.Violation.
+func (in *DisableFastLaunchInput) Validate() error { return shape.Check(in.check) }
+
+func (in *DisableFastLaunchInput) check(c *shape.Checker) {
+	c.Need("ImageId", in.ImageId != nil)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
 func (in *DisableImageDeprecationInput) Validate() error { return shape.Check(in.check) }
 
 func (in *DisableImageDeprecationInput) check(c *shape.Checker) {
 	c.Need("ImageId", in.ImageId != nil)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
+func (in *EnableFastLaunchInput) Validate() error { return shape.Check(in.check) }
+
+func (in *EnableFastLaunchInput) check(c *shape.Checker) {
+	c.Need("ImageId", in.ImageId != nil)
+	if in.LaunchTemplate != nil {
+		c.Enter("LaunchTemplate")
+		in.LaunchTemplate.check(c)
+		c.Leave()
+	}
 }
 
 // Validate reports the first constraint of the model that the input breaks,
@@ -151,6 +180,20 @@ func (in *EnableImageDeprecationInput) Validate() error { return shape.Check(in.
 func (in *EnableImageDeprecationInput) check(c *shape.Checker) {
 	c.Need("ImageId", in.ImageId != nil)
 	c.Need("DeprecateAt", in.DeprecateAt != nil)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
+func (in *ImportKeyPairInput) Validate() error { return shape.Check(in.check) }
+
+func (in *ImportKeyPairInput) check(c *shape.Checker) {
+	for i := range in.TagSpecifications {
+		c.Item("TagSpecifications", i)
+		in.TagSpecifications[i].check(c)
+		c.Leave()
+	}
+	c.Need("KeyName", in.KeyName != nil)
+	c.Need("PublicKeyMaterial", in.PublicKeyMaterial != nil)
 }
 
 // Validate reports the first constraint of the model that the input breaks,

@@ -14,6 +14,10 @@ func (in *ElasticGpuSpecification) check(c *shape.Checker) {
 	c.Need("Type", in.Type != nil)
 }
 
+func (in *FastLaunchLaunchTemplateSpecificationRequest) check(c *shape.Checker) {
+	c.Need("Version", in.Version != nil)
+}
+
 func (in *InstanceRequirementsRequest) check(c *shape.Checker) {
 	c.Need("VCpuCount", in.VCpuCount != nil)
 	if in.VCpuCount != nil {

@@ -132,6 +132,27 @@ const (
 	DeviceTypeInstanceStore DeviceType = "instance-store"
 )
 
+// FastLaunchResourceType is an enumeration.
+type FastLaunchResourceType string
+
+// Values of FastLaunchResourceType.
+const (
+	FastLaunchResourceTypeSnapshot FastLaunchResourceType = "snapshot"
+)
+
+// FastLaunchStateCode is an enumeration.
+type FastLaunchStateCode string
+
+// Values of FastLaunchStateCode.
+const (
+	FastLaunchStateCodeEnabling        FastLaunchStateCode = "enabling"
+	FastLaunchStateCodeEnablingFailed  FastLaunchStateCode = "enabling-failed"
+	FastLaunchStateCodeEnabled         FastLaunchStateCode = "enabled"
+	FastLaunchStateCodeEnabledFailed   FastLaunchStateCode = "enabled-failed"
+	FastLaunchStateCodeDisabling       FastLaunchStateCode = "disabling"
+	FastLaunchStateCodeDisablingFailed FastLaunchStateCode = "disabling-failed"
+)
+
 // HostnameType is an enumeration.
 type HostnameType string
 
@@ -1674,6 +1695,15 @@ const (
 	InstanceTypeR8gbMetal48xl      InstanceType = "r8gb.metal-48xl"
 	InstanceTypeM9gdMedium         InstanceType = "m9gd.medium"
 	InstanceTypeTrn2u48xlarge      InstanceType = "trn2u.48xlarge"
+)
+
+// KeyType is an enumeration.
+type KeyType string
+
+// Values of KeyType.
+const (
+	KeyTypeRsa     KeyType = "rsa"
+	KeyTypeEd25519 KeyType = "ed25519"
 )
 
 // LaunchTemplateAutoRecoveryState is an enumeration.

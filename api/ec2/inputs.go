@@ -67,6 +67,13 @@ type CreateTagsInput struct {
 	Tags []Tag `json:"Tags,omitzero" form:"Tag" element:"Tag>item"`
 }
 
+// DeleteKeyPairInput is the input of DeleteKeyPair.
+type DeleteKeyPairInput struct {
+	KeyName   *string `json:"KeyName,omitzero" form:"KeyName" element:"KeyName"`
+	KeyPairId *string `json:"KeyPairId,omitzero" form:"KeyPairId" element:"KeyPairId"`
+	DryRun    *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
 // DeleteLaunchTemplateInput is the input of DeleteLaunchTemplate.
 type DeleteLaunchTemplateInput struct {
 	DryRun           *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
@@ -108,6 +115,16 @@ type DeregisterImageInput struct {
 	DryRun                    *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
 }
 
+// DescribeFastLaunchImagesInput is the input of DescribeFastLaunchImages.
+type DescribeFastLaunchImagesInput struct {
+	ImageIds []string `json:"ImageIds,omitzero" form:"ImageId" element:"ImageId>ImageId"`
+	Filters  []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+	// 0 to 200.
+	MaxResults *int32  `json:"MaxResults,omitzero" form:"MaxResults" element:"MaxResults"`
+	NextToken  *string `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
+	DryRun     *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
 // DescribeImageAttributeInput is the input of DescribeImageAttribute.
 type DescribeImageAttributeInput struct {
 	// Required.
@@ -128,6 +145,15 @@ type DescribeImagesInput struct {
 	NextToken         *string  `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
 	DryRun            *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
 	Filters           []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+}
+
+// DescribeKeyPairsInput is the input of DescribeKeyPairs.
+type DescribeKeyPairsInput struct {
+	KeyNames         []string `json:"KeyNames,omitzero" form:"KeyName" element:"KeyName>KeyName"`
+	KeyPairIds       []string `json:"KeyPairIds,omitzero" form:"KeyPairId" element:"KeyPairId>KeyPairId"`
+	IncludePublicKey *bool    `json:"IncludePublicKey,omitzero" form:"IncludePublicKey" element:"IncludePublicKey"`
+	DryRun           *bool    `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	Filters          []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
 }
 
 // DescribeLaunchTemplateVersionsInput is the input of DescribeLaunchTemplateVersions.
@@ -185,11 +211,30 @@ type DescribeTagsInput struct {
 	NextToken  *string  `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
 }
 
+// DisableFastLaunchInput is the input of DisableFastLaunch.
+type DisableFastLaunchInput struct {
+	// Required.
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	Force   *bool   `json:"Force,omitzero" form:"Force" element:"Force"`
+	DryRun  *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
 // DisableImageDeprecationInput is the input of DisableImageDeprecation.
 type DisableImageDeprecationInput struct {
 	// Required.
 	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
 	DryRun  *bool   `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
+// EnableFastLaunchInput is the input of EnableFastLaunch.
+type EnableFastLaunchInput struct {
+	// Required.
+	ImageId               *string                                       `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	ResourceType          *string                                       `json:"ResourceType,omitzero" form:"ResourceType" element:"ResourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationRequest       `json:"SnapshotConfiguration,omitzero" form:"SnapshotConfiguration" element:"SnapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationRequest `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"LaunchTemplate"`
+	MaxParallelLaunches   *int32                                        `json:"MaxParallelLaunches,omitzero" form:"MaxParallelLaunches" element:"MaxParallelLaunches"`
+	DryRun                *bool                                         `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
 }
 
 // EnableImageDeprecationInput is the input of EnableImageDeprecation.
@@ -199,6 +244,16 @@ type EnableImageDeprecationInput struct {
 	// Required.
 	DeprecateAt *shape.Time `json:"DeprecateAt,omitzero" form:"DeprecateAt" element:"DeprecateAt"`
 	DryRun      *bool       `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
+// ImportKeyPairInput is the input of ImportKeyPair.
+type ImportKeyPairInput struct {
+	TagSpecifications []TagSpecification `json:"TagSpecifications,omitzero" form:"TagSpecification" element:"TagSpecification>item"`
+	DryRun            *bool              `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+	// Required.
+	KeyName *string `json:"KeyName,omitzero" form:"KeyName" element:"keyName"`
+	// Required.
+	PublicKeyMaterial []byte `json:"PublicKeyMaterial,omitzero" form:"PublicKeyMaterial" element:"publicKeyMaterial"`
 }
 
 // ModifyImageAttributeInput is the input of ModifyImageAttribute.

@@ -2,6 +2,10 @@
 
 package ec2
 
+import (
+	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
+)
+
 // CopyImageOutput is the output of CopyImage.
 type CopyImageOutput struct {
 	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
@@ -21,6 +25,12 @@ type CreateLaunchTemplateVersionOutput struct {
 
 // CreateTagsOutput is the output of CreateTags.
 type CreateTagsOutput struct {
+}
+
+// DeleteKeyPairOutput is the output of DeleteKeyPair.
+type DeleteKeyPairOutput struct {
+	Return    *bool   `json:"Return,omitzero" form:"Return" element:"return"`
+	KeyPairId *string `json:"KeyPairId,omitzero" form:"KeyPairId" element:"keyPairId"`
 }
 
 // DeleteLaunchTemplateOutput is the output of DeleteLaunchTemplate.
@@ -48,6 +58,12 @@ type DeregisterImageOutput struct {
 	DeleteSnapshotResults []DeleteSnapshotReturnCode `json:"DeleteSnapshotResults,omitzero" form:"DeleteSnapshotResultSet" element:"deleteSnapshotResultSet>item"`
 }
 
+// DescribeFastLaunchImagesOutput is the output of DescribeFastLaunchImages.
+type DescribeFastLaunchImagesOutput struct {
+	FastLaunchImages []DescribeFastLaunchImagesSuccessItem `json:"FastLaunchImages,omitzero" form:"FastLaunchImageSet" element:"fastLaunchImageSet>item"`
+	NextToken        *string                               `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
+}
+
 // DescribeImageAttributeOutput is the output of DescribeImageAttribute.
 type DescribeImageAttributeOutput struct {
 	Description              *AttributeValue      `json:"Description,omitzero" form:"Description" element:"description"`
@@ -70,6 +86,11 @@ type DescribeImageAttributeOutput struct {
 type DescribeImagesOutput struct {
 	NextToken *string `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
 	Images    []Image `json:"Images,omitzero" form:"ImagesSet" element:"imagesSet>item"`
+}
+
+// DescribeKeyPairsOutput is the output of DescribeKeyPairs.
+type DescribeKeyPairsOutput struct {
+	KeyPairs []KeyPairInfo `json:"KeyPairs,omitzero" form:"KeySet" element:"keySet>item"`
 }
 
 // DescribeLaunchTemplateVersionsOutput is the output of DescribeLaunchTemplateVersions.
@@ -101,14 +122,48 @@ type DescribeTagsOutput struct {
 	Tags      []TagDescription `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
 }
 
+// DisableFastLaunchOutput is the output of DisableFastLaunch.
+type DisableFastLaunchOutput struct {
+	ImageId               *string                                        `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	ResourceType          *FastLaunchResourceType                        `json:"ResourceType,omitzero" form:"ResourceType" element:"resourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationResponse       `json:"SnapshotConfiguration,omitzero" form:"SnapshotConfiguration" element:"snapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationResponse `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"launchTemplate"`
+	MaxParallelLaunches   *int32                                         `json:"MaxParallelLaunches,omitzero" form:"MaxParallelLaunches" element:"maxParallelLaunches"`
+	OwnerId               *string                                        `json:"OwnerId,omitzero" form:"OwnerId" element:"ownerId"`
+	State                 *FastLaunchStateCode                           `json:"State,omitzero" form:"State" element:"state"`
+	StateTransitionReason *string                                        `json:"StateTransitionReason,omitzero" form:"StateTransitionReason" element:"stateTransitionReason"`
+	StateTransitionTime   *shape.Time                                    `json:"StateTransitionTime,omitzero" form:"StateTransitionTime" element:"stateTransitionTime"`
+}
+
 // DisableImageDeprecationOutput is the output of DisableImageDeprecation.
 type DisableImageDeprecationOutput struct {
 	Return *bool `json:"Return,omitzero" form:"Return" element:"return"`
 }
 
+// EnableFastLaunchOutput is the output of EnableFastLaunch.
+type EnableFastLaunchOutput struct {
+	ImageId               *string                                        `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	ResourceType          *FastLaunchResourceType                        `json:"ResourceType,omitzero" form:"ResourceType" element:"resourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationResponse       `json:"SnapshotConfiguration,omitzero" form:"SnapshotConfiguration" element:"snapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationResponse `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"launchTemplate"`
+	MaxParallelLaunches   *int32                                         `json:"MaxParallelLaunches,omitzero" form:"MaxParallelLaunches" element:"maxParallelLaunches"`
+	OwnerId               *string                                        `json:"OwnerId,omitzero" form:"OwnerId" element:"ownerId"`
+	State                 *FastLaunchStateCode                           `json:"State,omitzero" form:"State" element:"state"`
+	StateTransitionReason *string                                        `json:"StateTransitionReason,omitzero" form:"StateTransitionReason" element:"stateTransitionReason"`
+	StateTransitionTime   *shape.Time                                    `json:"StateTransitionTime,omitzero" form:"StateTransitionTime" element:"stateTransitionTime"`
+}
+
 // EnableImageDeprecationOutput is the output of EnableImageDeprecation.
 type EnableImageDeprecationOutput struct {
 	Return *bool `json:"Return,omitzero" form:"Return" element:"return"`
+}
+
+// ImportKeyPairOutput is the output of ImportKeyPair.
+type ImportKeyPairOutput struct {
+	KeyFingerprint *string `json:"KeyFingerprint,omitzero" form:"KeyFingerprint" element:"keyFingerprint"`
+	KeyName        *string `json:"KeyName,omitzero" form:"KeyName" element:"keyName"`
+	KeyPairId      *string `json:"KeyPairId,omitzero" form:"KeyPairId" element:"keyPairId"`
+	Tags           []Tag   `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
 }
 
 // ModifyImageAttributeOutput is the output of ModifyImageAttribute.

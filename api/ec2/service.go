@@ -17,20 +17,26 @@ type Service interface {
 	CreateLaunchTemplate(ctx context.Context, in *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error)
 	CreateLaunchTemplateVersion(ctx context.Context, in *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error)
 	CreateTags(ctx context.Context, in *CreateTagsInput) (*CreateTagsOutput, error)
+	DeleteKeyPair(ctx context.Context, in *DeleteKeyPairInput) (*DeleteKeyPairOutput, error)
 	DeleteLaunchTemplate(ctx context.Context, in *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error)
 	DeleteLaunchTemplateVersions(ctx context.Context, in *DeleteLaunchTemplateVersionsInput) (*DeleteLaunchTemplateVersionsOutput, error)
 	DeleteSnapshot(ctx context.Context, in *DeleteSnapshotInput) (*DeleteSnapshotOutput, error)
 	DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error)
 	DeregisterImage(ctx context.Context, in *DeregisterImageInput) (*DeregisterImageOutput, error)
+	DescribeFastLaunchImages(ctx context.Context, in *DescribeFastLaunchImagesInput) (*DescribeFastLaunchImagesOutput, error)
 	DescribeImageAttribute(ctx context.Context, in *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error)
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
+	DescribeKeyPairs(ctx context.Context, in *DescribeKeyPairsInput) (*DescribeKeyPairsOutput, error)
 	DescribeLaunchTemplateVersions(ctx context.Context, in *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error)
 	DescribeLaunchTemplates(ctx context.Context, in *DescribeLaunchTemplatesInput) (*DescribeLaunchTemplatesOutput, error)
 	DescribeRegions(ctx context.Context, in *DescribeRegionsInput) (*DescribeRegionsOutput, error)
 	DescribeSnapshots(ctx context.Context, in *DescribeSnapshotsInput) (*DescribeSnapshotsOutput, error)
 	DescribeTags(ctx context.Context, in *DescribeTagsInput) (*DescribeTagsOutput, error)
+	DisableFastLaunch(ctx context.Context, in *DisableFastLaunchInput) (*DisableFastLaunchOutput, error)
 	DisableImageDeprecation(ctx context.Context, in *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error)
+	EnableFastLaunch(ctx context.Context, in *EnableFastLaunchInput) (*EnableFastLaunchOutput, error)
 	EnableImageDeprecation(ctx context.Context, in *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error)
+	ImportKeyPair(ctx context.Context, in *ImportKeyPairInput) (*ImportKeyPairOutput, error)
 	ModifyImageAttribute(ctx context.Context, in *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error)
 	ModifyLaunchTemplate(ctx context.Context, in *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error)
 	ResetImageAttribute(ctx context.Context, in *ResetImageAttributeInput) (*ResetImageAttributeOutput, error)
@@ -66,6 +72,11 @@ func (Unimplemented) CreateTags(context.Context, *CreateTagsInput) (*CreateTagsO
 	return nil, unsupported("CreateTags")
 }
 
+// DeleteKeyPair answers that the operation is not supported.
+func (Unimplemented) DeleteKeyPair(context.Context, *DeleteKeyPairInput) (*DeleteKeyPairOutput, error) {
+	return nil, unsupported("DeleteKeyPair")
+}
+
 // DeleteLaunchTemplate answers that the operation is not supported.
 func (Unimplemented) DeleteLaunchTemplate(context.Context, *DeleteLaunchTemplateInput) (*DeleteLaunchTemplateOutput, error) {
 	return nil, unsupported("DeleteLaunchTemplate")
@@ -91,6 +102,11 @@ func (Unimplemented) DeregisterImage(context.Context, *DeregisterImageInput) (*D
 	return nil, unsupported("DeregisterImage")
 }
 
+// DescribeFastLaunchImages answers that the operation is not supported.
+func (Unimplemented) DescribeFastLaunchImages(context.Context, *DescribeFastLaunchImagesInput) (*DescribeFastLaunchImagesOutput, error) {
+	return nil, unsupported("DescribeFastLaunchImages")
+}
+
 // DescribeImageAttribute answers that the operation is not supported.
 func (Unimplemented) DescribeImageAttribute(context.Context, *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error) {
 	return nil, unsupported("DescribeImageAttribute")
@@ -99,6 +115,11 @@ func (Unimplemented) DescribeImageAttribute(context.Context, *DescribeImageAttri
 // DescribeImages answers that the operation is not supported.
 func (Unimplemented) DescribeImages(context.Context, *DescribeImagesInput) (*DescribeImagesOutput, error) {
 	return nil, unsupported("DescribeImages")
+}
+
+// DescribeKeyPairs answers that the operation is not supported.
+func (Unimplemented) DescribeKeyPairs(context.Context, *DescribeKeyPairsInput) (*DescribeKeyPairsOutput, error) {
+	return nil, unsupported("DescribeKeyPairs")
 }
 
 // DescribeLaunchTemplateVersions answers that the operation is not supported.
@@ -126,14 +147,29 @@ func (Unimplemented) DescribeTags(context.Context, *DescribeTagsInput) (*Describ
 	return nil, unsupported("DescribeTags")
 }
 
+// DisableFastLaunch answers that the operation is not supported.
+func (Unimplemented) DisableFastLaunch(context.Context, *DisableFastLaunchInput) (*DisableFastLaunchOutput, error) {
+	return nil, unsupported("DisableFastLaunch")
+}
+
 // DisableImageDeprecation answers that the operation is not supported.
 func (Unimplemented) DisableImageDeprecation(context.Context, *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error) {
 	return nil, unsupported("DisableImageDeprecation")
 }
 
+// EnableFastLaunch answers that the operation is not supported.
+func (Unimplemented) EnableFastLaunch(context.Context, *EnableFastLaunchInput) (*EnableFastLaunchOutput, error) {
+	return nil, unsupported("EnableFastLaunch")
+}
+
 // EnableImageDeprecation answers that the operation is not supported.
 func (Unimplemented) EnableImageDeprecation(context.Context, *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error) {
 	return nil, unsupported("EnableImageDeprecation")
+}
+
+// ImportKeyPair answers that the operation is not supported.
+func (Unimplemented) ImportKeyPair(context.Context, *ImportKeyPairInput) (*ImportKeyPairOutput, error) {
+	return nil, unsupported("ImportKeyPair")
 }
 
 // ModifyImageAttribute answers that the operation is not supported.

@@ -138,6 +138,19 @@ type DeleteSnapshotReturnCode struct {
 	ReturnCode *SnapshotReturnCodes `json:"ReturnCode,omitzero" form:"ReturnCode" element:"returnCode"`
 }
 
+// DescribeFastLaunchImagesSuccessItem is the model's shape of that name.
+type DescribeFastLaunchImagesSuccessItem struct {
+	ImageId               *string                                        `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	ResourceType          *FastLaunchResourceType                        `json:"ResourceType,omitzero" form:"ResourceType" element:"resourceType"`
+	SnapshotConfiguration *FastLaunchSnapshotConfigurationResponse       `json:"SnapshotConfiguration,omitzero" form:"SnapshotConfiguration" element:"snapshotConfiguration"`
+	LaunchTemplate        *FastLaunchLaunchTemplateSpecificationResponse `json:"LaunchTemplate,omitzero" form:"LaunchTemplate" element:"launchTemplate"`
+	MaxParallelLaunches   *int32                                         `json:"MaxParallelLaunches,omitzero" form:"MaxParallelLaunches" element:"maxParallelLaunches"`
+	OwnerId               *string                                        `json:"OwnerId,omitzero" form:"OwnerId" element:"ownerId"`
+	State                 *FastLaunchStateCode                           `json:"State,omitzero" form:"State" element:"state"`
+	StateTransitionReason *string                                        `json:"StateTransitionReason,omitzero" form:"StateTransitionReason" element:"stateTransitionReason"`
+	StateTransitionTime   *shape.Time                                    `json:"StateTransitionTime,omitzero" form:"StateTransitionTime" element:"stateTransitionTime"`
+}
+
 // EbsBlockDevice is the model's shape of that name.
 type EbsBlockDevice struct {
 	DeleteOnTermination      *bool       `json:"DeleteOnTermination,omitzero" form:"DeleteOnTermination" element:"deleteOnTermination"`
@@ -175,6 +188,31 @@ type EnaSrdSpecificationRequest struct {
 // EnaSrdUdpSpecificationRequest is the model's shape of that name.
 type EnaSrdUdpSpecificationRequest struct {
 	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitzero" form:"EnaSrdUdpEnabled" element:"EnaSrdUdpEnabled"`
+}
+
+// FastLaunchLaunchTemplateSpecificationRequest is the model's shape of that name.
+type FastLaunchLaunchTemplateSpecificationRequest struct {
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"LaunchTemplateName"`
+	// Required.
+	Version *string `json:"Version,omitzero" form:"Version" element:"Version"`
+}
+
+// FastLaunchLaunchTemplateSpecificationResponse is the model's shape of that name.
+type FastLaunchLaunchTemplateSpecificationResponse struct {
+	LaunchTemplateId   *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"launchTemplateId"`
+	LaunchTemplateName *string `json:"LaunchTemplateName,omitzero" form:"LaunchTemplateName" element:"launchTemplateName"`
+	Version            *string `json:"Version,omitzero" form:"Version" element:"version"`
+}
+
+// FastLaunchSnapshotConfigurationRequest is the model's shape of that name.
+type FastLaunchSnapshotConfigurationRequest struct {
+	TargetResourceCount *int32 `json:"TargetResourceCount,omitzero" form:"TargetResourceCount" element:"TargetResourceCount"`
+}
+
+// FastLaunchSnapshotConfigurationResponse is the model's shape of that name.
+type FastLaunchSnapshotConfigurationResponse struct {
+	TargetResourceCount *int32 `json:"TargetResourceCount,omitzero" form:"TargetResourceCount" element:"targetResourceCount"`
 }
 
 // Filter is the model's shape of that name.
@@ -343,6 +381,17 @@ type Ipv6PrefixSpecificationRequest struct {
 // Ipv6PrefixSpecificationResponse is the model's shape of that name.
 type Ipv6PrefixSpecificationResponse struct {
 	Ipv6Prefix *string `json:"Ipv6Prefix,omitzero" form:"Ipv6Prefix" element:"ipv6Prefix"`
+}
+
+// KeyPairInfo is the model's shape of that name.
+type KeyPairInfo struct {
+	KeyPairId      *string     `json:"KeyPairId,omitzero" form:"KeyPairId" element:"keyPairId"`
+	KeyType        *KeyType    `json:"KeyType,omitzero" form:"KeyType" element:"keyType"`
+	Tags           []Tag       `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+	PublicKey      *string     `json:"PublicKey,omitzero" form:"PublicKey" element:"publicKey"`
+	CreateTime     *shape.Time `json:"CreateTime,omitzero" form:"CreateTime" element:"createTime"`
+	KeyName        *string     `json:"KeyName,omitzero" form:"KeyName" element:"keyName"`
+	KeyFingerprint *string     `json:"KeyFingerprint,omitzero" form:"KeyFingerprint" element:"keyFingerprint"`
 }
 
 // LaunchPermission is the model's shape of that name.

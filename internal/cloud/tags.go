@@ -116,11 +116,20 @@ func (f face) retag(ctx context.Context, tx *store.Tx, id string, change func(ma
 			return err
 		}
 		return f.world.saveTemplate(tx, t)
+	case keyPairID.MatchString(id):
+		k, err := f.world.keyPairByID(tx, caller.Account, caller.Region, id)
+		if err == nil {
+			k.Tags, err = changed(k.Tags)
+		}
+		if err != nil {
+			return err
+		}
+		return f.world.saveKeyPair(tx, k)
 	}
 	return fault.New("InvalidID", "The ID '%.100s' is not valid", id)
 }
 
-// CreateTags sets tags of images, snapshots and launch templates.
+// CreateTags sets tags of images, snapshots, launch templates and key pairs.
 func (f face) CreateTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.CreateTagsOutput, error) {
 	tags, err := readTags(in.Tags)
 	if err != nil {
@@ -243,8 +252,15 @@ func (w *World) allTags(tx *store.Tx, owner identity.Caller) (all []tagged, err 
 	if err != nil {
 		return nil, err
 	}
-	return all, w.eachTemplate(tx, owner, func(t Template) error {
+	err = w.eachTemplate(tx, owner, func(t Template) error {
 		add(t.ID, "launch-template", t.Tags)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, w.eachKeyPair(tx, owner, func(k KeyPair) error {
+		add(k.ID, "key-pair", k.Tags)
 		return nil
 	})
 }

@@ -132,22 +132,34 @@ func (c *call) launchAs(ctx context.Context, name string, from source, bootLog s
 		if err := c.launch(ctx, c.engine.Builder, m, size, c.writable(ctx, from)); err != nil {
 			return nil, err
 		}
-		return m, nil
+	} else {
+		prepare := c.readable(ctx, from)
+		if c.engine.TestOnCopies {
+			prepare = c.throwAway(ctx, from)
+		}
+		if err := c.launch(ctx, c.engine.Tester, m, size, prepare); err != nil {
+			return nil, err
+		}
 	}
-	prepare := c.readable(ctx, from)
-	if c.engine.TestOnCopies {
-		prepare = c.throwAway(ctx, from)
-	}
-	if err := c.launch(ctx, c.engine.Tester, m, size, prepare); err != nil {
-		return nil, err
-	}
-	if c.str("healthCheck") == "RUNNING" {
-		return m, nil
-	}
-	if err := c.healthy(ctx, m); err != nil {
+	if err := c.firstBoot(ctx, m); err != nil {
 		return nil, errors.Join(err, c.forget(m))
 	}
 	return m, nil
+}
+
+// firstBoot does in a new instance what its first boot does at EC2, and waits
+// for its health where that was asked for.
+func (c *call) firstBoot(ctx context.Context, m *machine) error {
+	if err := c.authorize(ctx, m); err != nil {
+		return err
+	}
+	if err := c.runUserData(ctx, m); err != nil {
+		return err
+	}
+	if c.Type == string(workflow.Build) || c.str("healthCheck") == "RUNNING" {
+		return nil
+	}
+	return c.healthy(ctx, m)
 }
 
 // writable gives the instance a volume of its own.

@@ -22,7 +22,8 @@ type Plan struct {
 	LogGroup       string         `json:"logGroup"`  // of CloudWatch; workflows can read its name
 	AMITags        Tags           `json:"amiTags,omitempty"`
 	WorkingDir     string         `json:"workingDirectory"`
-	Destinations   []Destination  `json:"destinations"` // always holds the build region, first
+	UserData       string         `json:"userData,omitempty"` // base64: run in the build instance before its components
+	Destinations   []Destination  `json:"destinations"`       // always holds the build region, first
 	Omitted        []Omission     `json:"omitted,omitempty"`
 }
 
@@ -110,6 +111,15 @@ type Infrastructure struct {
 	LogPrefix          string   `json:"logPrefix,omitempty"`
 	ResourceTags       Tags     `json:"resourceTags,omitempty"`
 	TopicARN           string   `json:"topicArn,omitempty"`
+	KeyName            string   `json:"keyPair,omitempty"`
+	PublicKey          string   `json:"publicKey,omitempty"` // of the key pair: a line of authorized_keys
+	Metadata           Metadata `json:"instanceMetadataOptions,omitzero"`
+}
+
+// Metadata says how instances may ask for their metadata.
+type Metadata struct {
+	TokenRequired bool `json:"tokenRequired,omitempty"` // httpTokens is "required": version 2 only
+	HopLimit      int  `json:"hopLimit,omitempty"`      // httpPutResponseHopLimit; 0: 1
 }
 
 // Destination is what one region gets.

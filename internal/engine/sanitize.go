@@ -20,6 +20,16 @@ func sanitizeInstance(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	if err := c.unauthorize(ctx, m); err != nil {
+		return result{}, err
+	}
+	asked, err := c.cleanUpIsAsked(ctx, m)
+	if err != nil {
+		return result{}, err
+	}
+	if !asked {
+		return result{skipped: "the recipe has user data of its own, which did not leave the file perform_cleanup in " + c.plan.WorkingDir}, nil
+	}
 	script := path.Join(m.Scratch(), "sanitize.sh")
 	if err := m.Put(ctx, script, 0o700, strings.NewReader(sanitizeScript)); err != nil {
 		return result{}, fmt.Errorf("putting the clean-up script into the instance: %w", err)

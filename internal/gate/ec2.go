@@ -25,6 +25,11 @@ var ec2 = map[string]rule{
 	"CreateTags": rules(func(a asked, in *api.CreateTagsInput) []need {
 		return a.tagging(in.Resources, tags(in.Tags))
 	}),
+	"DeleteKeyPair": rules(func(a asked, in *api.DeleteKeyPairInput) []need {
+		// Policies know key pairs by their names: one that is given by its ID
+		// takes a permission for all.
+		return []need{{action: a.action(), resource: a.ec2("key-pair", in.KeyName)}}
+	}),
 	"DeleteLaunchTemplate":         template(func(in *api.DeleteLaunchTemplateInput) *string { return in.LaunchTemplateId }),
 	"DeleteLaunchTemplateVersions": template(func(in *api.DeleteLaunchTemplateVersionsInput) *string { return in.LaunchTemplateId }),
 	"DeleteSnapshot": rules(func(a asked, in *api.DeleteSnapshotInput) []need {
@@ -35,17 +40,28 @@ var ec2 = map[string]rule{
 	}),
 	"DeregisterImage":                image(func(in *api.DeregisterImageInput) *string { return in.ImageId }),
 	"DescribeImageAttribute":         image(func(in *api.DescribeImageAttributeInput) *string { return in.ImageId }),
+	"DescribeFastLaunchImages":       anything,
 	"DescribeImages":                 anything,
+	"DescribeKeyPairs":               anything,
 	"DescribeLaunchTemplateVersions": anything,
 	"DescribeLaunchTemplates":        anything,
 	"DescribeRegions":                anything,
 	"DescribeSnapshots":              anything,
 	"DescribeTags":                   anything,
+	"DisableFastLaunch":              image(func(in *api.DisableFastLaunchInput) *string { return in.ImageId }),
 	"DisableImageDeprecation":        image(func(in *api.DisableImageDeprecationInput) *string { return in.ImageId }),
+	"EnableFastLaunch":               image(func(in *api.EnableFastLaunchInput) *string { return in.ImageId }),
 	"EnableImageDeprecation":         image(func(in *api.EnableImageDeprecationInput) *string { return in.ImageId }),
-	"ModifyImageAttribute":           image(func(in *api.ModifyImageAttributeInput) *string { return in.ImageId }),
-	"ModifyLaunchTemplate":           template(func(in *api.ModifyLaunchTemplateInput) *string { return in.LaunchTemplateId }),
-	"ResetImageAttribute":            image(func(in *api.ResetImageAttributeInput) *string { return in.ImageId }),
+	"ImportKeyPair": rules(func(a asked, in *api.ImportKeyPairInput) []need {
+		all := a.creating("key-pair", in.TagSpecifications)
+		for i := range all {
+			all[i].resource = a.ec2("key-pair", in.KeyName)
+		}
+		return all
+	}),
+	"ModifyImageAttribute": image(func(in *api.ModifyImageAttributeInput) *string { return in.ImageId }),
+	"ModifyLaunchTemplate": template(func(in *api.ModifyLaunchTemplateInput) *string { return in.LaunchTemplateId }),
+	"ResetImageAttribute":  image(func(in *api.ResetImageAttributeInput) *string { return in.ImageId }),
 }
 
 // creating is the need of an operation that makes a resource, with the tags that
@@ -98,6 +114,8 @@ func (a asked) tagging(ids []string, values map[string]string) []need {
 			kind = "snapshot"
 		case len(id) > 3 && id[:3] == "lt-":
 			kind = "launch-template"
+		case len(id) > 4 && id[:4] == "key-":
+			kind = "key-pair"
 		}
 		all = append(all, need{action: a.action(), resource: a.ec2(kind, &id), values: requestTags(values)})
 	}

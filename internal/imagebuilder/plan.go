@@ -49,11 +49,6 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if recipe == nil || infra == nil {
 		return nil, fmt.Errorf("the image %s has no recipe or no infrastructure configuration", a)
 	}
-	if c := recipe.AdditionalInstanceConfiguration; c != nil && c.UserDataOverride != nil {
-		// It is a script that runs as root on the build instance: without it the
-		// image would be another one.
-		return nil, fault.New(api.CodeClient, "The recipe asks for user data on the build instance (userDataOverride), which is not available in this version.")
-	}
 	parent, devices, err := s.planParent(ctx, tx, r, text(recipe.ParentImage))
 	if err != nil {
 		return nil, err
@@ -74,6 +69,10 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if err != nil {
 		return nil, err
 	}
+	infrastructure, err := s.planInfrastructure(tx, r, infra)
+	if err != nil {
+		return nil, err
+	}
 	tags := engine.Tags{"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": a.String()}
 	maps.Copy(tags, recipe.AmiTags)
 	plan := &engine.Plan{
@@ -81,9 +80,12 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 			ARN: a.String(), Name: text(recipe.Name), Slug: a.Name, Version: versionText(a.version), Build: a.version.Build, Account: r.Account, Region: r.Region,
 			Pipeline: text(shape.SourcePipelineArn), Recipe: text(recipe.Arn),
 		},
-		Parent: parent, Components: components, Volume: volume, Infrastructure: planInfrastructure(infra), Workflows: workflows,
+		Parent: parent, Components: components, Volume: volume, Infrastructure: infrastructure, Workflows: workflows,
 		Tests: tested(shape.ImageTestsConfiguration, shape.Workflows), Metadata: or(shape.EnhancedImageMetadataEnabled, true), Scan: wantsScan(shape), LogGroup: logGroup(a, shape),
 		AMITags: tags, WorkingDir: or(recipe.WorkingDirectory, defaultDirectory), Destinations: destinations, Omitted: omissions(shape),
+	}
+	if c := recipe.AdditionalInstanceConfiguration; c != nil {
+		plan.UserData = text(c.UserDataOverride)
 	}
 	if shape.Tags[onFailureTag] == "keep" {
 		plan.Infrastructure.TerminateOnFailure = false
@@ -332,14 +334,29 @@ func planParameters(c *api.Component, given []api.ComponentParameter) []engine.P
 	return all
 }
 
-func planInfrastructure(c *api.InfrastructureConfiguration) engine.Infrastructure {
+// planInfrastructure says how instances run. The key pair must be there, as for
+// EC2 when it launches one.
+func (s *Service) planInfrastructure(tx *store.Tx, r request, c *api.InfrastructureConfiguration) (engine.Infrastructure, error) {
 	out := engine.Infrastructure{
 		ARN: text(c.Arn), InstanceProfile: text(c.InstanceProfileName), InstanceTypes: c.InstanceTypes, SecurityGroups: c.SecurityGroupIds, Subnet: text(c.SubnetId), TerminateOnFailure: or(c.TerminateInstanceOnFailure, true), ResourceTags: c.ResourceTags, TopicARN: text(c.SnsTopicArn),
 	}
 	if c.Logging != nil && c.Logging.S3Logs != nil {
 		out.LogBucket, out.LogPrefix = text(c.Logging.S3Logs.S3BucketName), text(c.Logging.S3Logs.S3KeyPrefix)
 	}
-	return out
+	if m := c.InstanceMetadataOptions; m != nil {
+		out.Metadata = engine.Metadata{TokenRequired: text(m.HttpTokens) == "required", HopLimit: int(or(m.HttpPutResponseHopLimit, 0))}
+	}
+	if name := text(c.KeyPair); name != "" {
+		key, err := s.world.KeyPair(tx, r.Account, r.Region, name)
+		if fault.Code(err) == "InvalidKeyPair.NotFound" {
+			err = fault.New(api.CodeClient, "The key pair '%s' does not exist in %s. Import its public key: aws ec2 import-key-pair.", name, r.Region).Because(err)
+		}
+		if err != nil {
+			return out, err
+		}
+		out.KeyName, out.PublicKey = key.Name, key.Key
+	}
+	return out, nil
 }
 
 // planDestinations gives the build region first, whether it was asked for or

@@ -182,9 +182,6 @@ func TestPlanRefusals(t *testing.T) {
 		parent(managed + "amazon-linux-2023-x86/x.x.x"):    "goldsmith base import FILE --name amazon-linux-2023-x86",
 		parent("ami-0123456789abcdef0"):                    "'ami-0123456789abcdef0' does not exist",
 		parent("ssm:/golden"):                              "no SSM parameters",
-		with(func(in *api.CreateImageRecipeInput) {
-			in.AdditionalInstanceConfiguration = &api.AdditionalInstanceConfiguration{UserDataOverride: p("IyEvYmluL3NoCg==")}
-		}): "userDataOverride",
 		device(api.InstanceBlockDeviceMapping{DeviceName: p("/dev/xvda"), Ebs: &api.EbsInstanceBlockDeviceSpecification{VolumeSize: p(int32(1))}}):                 "smaller than the parent image's snapshot of 2 GiB",
 		device(api.InstanceBlockDeviceMapping{DeviceName: p("/dev/xvda"), NoDevice: p("")}):                                                                        "root device /dev/xvda",
 		device(api.InstanceBlockDeviceMapping{DeviceName: p("/dev/xvdb"), Ebs: &api.EbsInstanceBlockDeviceSpecification{SnapshotId: p("snap-0123456789abcdef0")}}): "snap-0123456789abcdef0",
