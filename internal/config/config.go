@@ -27,11 +27,16 @@ type Config struct {
 	Region   string    `yaml:"region"`   // of the AWS config file that the server writes, default us-east-1
 	Accounts []Account `yaml:"accounts"` // the first is the one of the server's own credentials file
 	Builds   int       `yaml:"builds"`   // images worked on at once, default 2
-	Database string    `yaml:"database"` // postgres://USER@HOST/NAME; "": a SQLite file in the data folder
-	Objects  string    `yaml:"objects"`  // s3://BUCKET/PREFIX for the blocks of disks; "": a folder in the data folder
-	S3       S3        `yaml:"s3"`       // the service of all buckets
-	Shared   string    `yaml:"shared"`   // with a database: the folder of objects, parents, logs and buckets, mounted on every machine
-	Quotas   Quotas    `yaml:"quotas"`
+
+	// BuildsPerAccount is how many images of an account all the workers of a
+	// database build at once; 0: no limit but the workers'.
+	BuildsPerAccount int `yaml:"buildsPerAccount"`
+
+	Database string `yaml:"database"` // postgres://USER@HOST/NAME; "": a SQLite file in the data folder
+	Objects  string `yaml:"objects"`  // s3://BUCKET/PREFIX for the blocks of disks; "": a folder in the data folder
+	S3       S3     `yaml:"s3"`       // the service of all buckets
+	Shared   string `yaml:"shared"`   // with a database: the folder of objects, parents, logs and buckets, mounted on every machine
+	Quotas   Quotas `yaml:"quotas"`
 
 	Organizations []Organization `yaml:"organizations"`
 
@@ -105,6 +110,9 @@ func (c *Config) check(dir string) error {
 	}
 	if t := c.TestInstances; t != "" && t != "vm" && t != TestInSandbox {
 		return fmt.Errorf("testInstances: must be vm or sandbox, not %q", t)
+	}
+	if c.BuildsPerAccount < 0 {
+		return fmt.Errorf("buildsPerAccount: must be at least 1, or 0 for no limit, not %d", c.BuildsPerAccount)
 	}
 	if err := c.checkMessages(); err != nil {
 		return err

@@ -51,6 +51,7 @@ func TestRead(t *testing.T) {
 		"shared alone":        {"shared: /srv/goldsmith", "shared"},
 		"builds":              {"builds: 0", "builds"},
 		"test instances":      {"testInstances: container", "testInstances"},
+		"builds per account":  {"buildsPerAccount: -1", "buildsPerAccount"},
 		"quotas":              {"quotas: {components: -1, imagePipelines: 500}", ""},
 		"other quota":         {"quotas: {component: 1}", "component"},
 		"user":                {account("users: [{name: ci, path: /build/, tags: {team: web}, keys: [" + key + "], policies: [{name: p, document: " + allowAll + "}]}]"), ""},

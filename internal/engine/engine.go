@@ -47,6 +47,10 @@ type Config struct {
 	Observer Observer // nil: nobody watches
 	Now      func() time.Time
 
+	// AccountBuilds is how many images of an account are worked on at once, by all
+	// workers together; 0: as many as there is room for.
+	AccountBuilds int
+
 	// The queue takes the jobs of other rooms too: Register adds their workers,
 	// Queues says how many jobs of each of their queues are worked on at once.
 	Register func(*river.Workers)
@@ -211,14 +215,6 @@ func (e *Engine) Stop(ctx context.Context) error {
 	return err
 }
 
-// Enqueue implements Queue.
-func (e *Engine) Enqueue(ctx context.Context, tx *store.Tx, imageARN string) error {
-	if err := e.queue.insert(ctx, tx, jobArgs{ImageARN: imageARN}); err != nil {
-		return fmt.Errorf("queueing %s: %w", imageARN, err)
-	}
-	return nil
-}
-
 // Insert adds a job of another room to a transaction.
 func (e *Engine) Insert(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error {
 	return e.queue.add(ctx, tx, job, opts)
@@ -244,7 +240,8 @@ func (e *Engine) Interrupt(imageARN string) {
 	}
 }
 
-// unpark calls the job of an image back that was put aside. The queue notes a
+// unpark ends an image that was cancelled while it waited for a place, or calls
+// the job of one back that was put aside. The queue notes a
 // little late that it was, so that one has to look more than once. If that
 // fails, the job comes back by itself.
 func (e *Engine) unpark(imageARN string) {
@@ -256,6 +253,12 @@ func (e *Engine) unpark(imageARN string) {
 	e.swept.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), parkedFor)
 		defer cancel()
+		if waited, err := e.endWaiting(ctx, imageARN); waited || err != nil {
+			if err != nil {
+				e.Log.Warn("ending a cancelled image that waits", "image", imageARN, "err", err)
+			}
+			return
+		}
 		for range 30 {
 			n, err := e.queue.recall(ctx, imageARN)
 			if err != nil {

@@ -704,11 +704,15 @@ func TestNoRowStaysRunning(t *testing.T) {
 	}
 }
 
-// starts makes the queued job look as if servers had died n times over it.
+// starts makes the queued image look as if servers had died n times over it.
 func (w *world) starts(n int) {
 	w.t.Helper()
 	err := w.store.Write(context.Background(), func(tx *store.Tx) error {
-		_, err := tx.SQL().Exec(`UPDATE river_job SET state = 'running', attempt = ?`, n)
+		err := errors.Join(tx.PutWorker(store.Worker{ID: "dead", Builds: 1}), w.engine.place(context.Background(), tx))
+		if err != nil {
+			return err
+		}
+		_, err = tx.SQL().Exec(`UPDATE river_job SET state = 'running', attempt = ?`, n)
 		return err
 	})
 	if err != nil {

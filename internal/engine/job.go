@@ -37,7 +37,7 @@ func (w *worker) Timeout(*river.Job[jobArgs]) time.Duration { return -1 }
 // early; then the job stays in the queue, its attempt not counted.
 func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	err := w.work(ctx, job)
-	if errors.Is(err, errLost) {
+	if errors.Is(err, errLost) || errors.Is(err, store.ErrLeaseLost) {
 		w.engine.lose()
 		select {} // the job is another worker's, whatever River would say of it; this process ends
 	}
@@ -50,24 +50,34 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	ctx, done := e.begin(ctx, arn)
 	defer done()
 
+	row, err := e.row(ctx, arn)
+	if err == nil && row.ID != 0 && row.Job != job.ID {
+		return nil // of an earlier life of the image, which was begun again since
+	}
 	var status Status
-	err := e.persist(ctx, "reading the state", func() (err error) {
-		status, err = e.Recorder.Status(ctx, arn)
-		return err
-	})
+	if err == nil {
+		err = e.persist(ctx, "reading the state", func() (err error) {
+			status, err = e.Recorder.Status(ctx, arn)
+			return err
+		})
+	}
+	if err == nil && !status.Terminal() {
+		err = e.stand(ctx, row, store.Placed)
+	}
 	switch {
 	case errors.Is(context.Cause(ctx), errShutdown):
 		return river.JobSnooze(0)
-	case errors.Is(context.Cause(ctx), errLost):
+	case errors.Is(context.Cause(ctx), errLost), errors.Is(err, store.ErrLeaseLost):
 		return errLost
+	case errors.Is(context.Cause(ctx), errCancelled): // its end is recorded below
 	case fault.Code(err) == "ResourceNotFoundException":
-		return nil // deleted before its turn
+		return e.left(ctx, arn) // deleted before its turn
 	case err != nil:
 		return fmt.Errorf("reading the state of %s: %w", arn, err)
 	case status.Terminal():
-		return nil
+		return e.left(ctx, arn)
 	}
-	r := &run{engine: e, arn: arn, log: discardLog(), instances: map[string]*machine{}, outputs: map[string]any{}, since: e.Now(), status: status}
+	r := e.newRun(arn, status)
 	defer func() { // whatever the way out is, a panic included
 		r.killInstances()
 		r.log.release()
@@ -86,6 +96,10 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 		return nil
 	}
 	if errors.Is(err, errParked) {
+		row.Standing = store.Placed
+		if err := e.stand(ctx, row, store.Aside); err != nil {
+			return err
+		}
 		return river.JobSnooze(parkedFor)
 	}
 	return r.settle(ctx, err)
@@ -123,6 +137,10 @@ func (e *Engine) rescue(ctx context.Context) error {
 		if err := e.queue.exec(ctx, tx, q); err != nil {
 			return fmt.Errorf("taking up interrupted images: %w", err)
 		}
-		return nil
+		const lost = `UPDATE queued_image SET state = 0, job = 0 WHERE state IN (1, 2) AND NOT EXISTS (SELECT 1 FROM river_job WHERE river_job.id = queued_image.job AND river_job.state NOT IN ('completed', 'cancelled'))`
+		if err := e.queue.exec(ctx, tx, lost); err != nil {
+			return fmt.Errorf("looking for images that have lost their jobs: %w", err)
+		}
+		return e.place(ctx, tx)
 	})
 }

@@ -37,7 +37,7 @@ func (e *Engine) register(ctx context.Context) error {
 				}
 			}
 		}
-		return tx.PutWorker(store.Worker{ID: e.id, Node: e.Node, Host: host, Started: e.Now()})
+		return tx.PutWorker(store.Worker{ID: e.id, Node: e.Node, Host: host, Started: e.Now(), Builds: int64(e.Builds)})
 	})
 }
 
@@ -102,7 +102,7 @@ func (e *Engine) interruptAll() {
 }
 
 func (e *Engine) beat(ctx context.Context) error {
-	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.Beat(e.id) })
+	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.Beat(e.id, nil) })
 }
 
 // bury takes the leases of silent workers away and frees their jobs, in one

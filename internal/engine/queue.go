@@ -23,8 +23,8 @@ type jobs interface {
 	Start(context.Context) error
 	Stop(context.Context) error
 
-	// insert adds a job to a transaction.
-	insert(ctx context.Context, tx *store.Tx, job jobArgs) error
+	// insert adds a job to a transaction and gives its number.
+	insert(ctx context.Context, tx *store.Tx, job jobArgs) (int64, error)
 
 	// add adds a job of another room to a transaction.
 	add(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error
@@ -82,9 +82,12 @@ func client[T any](ctx context.Context, s *store.Store, driver riverdriver.Drive
 	return &queue[T]{c, inside, run}, nil
 }
 
-func (q *queue[T]) insert(ctx context.Context, tx *store.Tx, job jobArgs) error {
-	_, err := q.InsertTx(ctx, q.inside(tx), job, &river.InsertOpts{MaxAttempts: 25})
-	return err
+func (q *queue[T]) insert(ctx context.Context, tx *store.Tx, job jobArgs) (int64, error) {
+	made, err := q.InsertTx(ctx, q.inside(tx), job, &river.InsertOpts{MaxAttempts: 25})
+	if err != nil {
+		return 0, err
+	}
+	return made.Job.ID, nil
 }
 
 func (q *queue[T]) add(ctx context.Context, tx *store.Tx, job river.JobArgs, opts *river.InsertOpts) error {

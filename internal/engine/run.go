@@ -34,6 +34,10 @@ type run struct {
 	built     string         // the AMI that the build workflow made
 }
 
+func (e *Engine) newRun(arn string, status Status) *run {
+	return &run{engine: e, arn: arn, log: discardLog(), instances: map[string]*machine{}, outputs: map[string]any{}, since: e.Now(), status: status}
+}
+
 // do brings the image to AVAILABLE and returns errEnded, or says why not.
 func (r *run) do(ctx context.Context) error {
 	if err := r.checkCancelled(ctx); err != nil {
@@ -169,7 +173,8 @@ func (r *run) finish(ctx context.Context) error {
 		return err
 	}
 	outputs := func(tx *store.Tx) error { return r.recordOutputs(ctx, tx) }
-	if err := r.transition(ctx, Available, inTime, outputs); err != nil {
+	leave := func(tx *store.Tx) error { return r.engine.leave(ctx, tx, r.arn) }
+	if err := r.transition(ctx, Available, inTime, outputs, leave); err != nil {
 		return err
 	}
 	r.killInstances()
@@ -179,8 +184,9 @@ func (r *run) finish(ctx context.Context) error {
 }
 
 // end records an image that did not get through: what it holds is given back,
-// its AMI withdrawn, and the state says why, all in one transaction.
-func (r *run) end(ctx context.Context, cause error) error {
+// its AMI withdrawn, and the state says why, all in one transaction, which first
+// are part of: an error of theirs changes nothing.
+func (r *run) end(ctx context.Context, cause error, first ...func(*store.Tx) error) error {
 	to, reason := Failed, cause.Error()
 	var f *fault.Error
 	if errors.As(cause, &f) {
@@ -199,6 +205,11 @@ func (r *run) end(ctx context.Context, cause error) error {
 	}
 	// Only the recording is waited for and repeated: the work is not done again for it.
 	err := r.engine.record(ctx, "state "+string(to), r.isStatus(to), func(tx *store.Tx) error {
+		for _, f := range first {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
 		if err := r.takeBack(ctx, tx, to); err != nil {
 			return err
 		}
@@ -208,7 +219,7 @@ func (r *run) end(ctx context.Context, cause error) error {
 		if err := r.engine.Recorder.Transition(ctx, tx, r.arn, to, reason, failure); err != nil {
 			return fmt.Errorf("recording the state %s: %w", to, err)
 		}
-		return nil
+		return r.engine.leave(ctx, tx, r.arn)
 	})
 	if err != nil {
 		return err // the queue tries again

@@ -39,10 +39,14 @@ type Queue interface {
 	// the image: both come to be, or neither.
 	Enqueue(ctx context.Context, tx *store.Tx, imageARN string) error
 
+	// Standing says why an image that is PENDING waits, for a person; "" if it
+	// does not wait.
+	Standing(tx *store.Tx, imageARN string) (string, error)
+
 	// Interrupt tells the worker that runs the image, if there is one in this
 	// process, to look at Recorder.CancelRequested now. Call it after the
-	// transaction that recorded the request was committed. An image whose job
-	// has not started yet is picked up, seen to be cancelled, and ended.
+	// transaction that recorded the request was committed. An image that
+	// waits for its turn is ended if it was cancelled.
 	Interrupt(imageARN string)
 }
 

@@ -111,6 +111,7 @@ func (e *Engine) clean() {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			e.endCancelled(ctx)
 			e.dropUnwanted(ctx)
 		}
 		if minutes%collectEvery == 0 {

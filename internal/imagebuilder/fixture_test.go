@@ -41,8 +41,11 @@ type queue struct {
 	mu          sync.Mutex
 	jobs        []string
 	interrupted []string
+	why         string // images wait
 	fail        error
 }
+
+func (q *queue) Standing(*store.Tx, string) (string, error) { return q.why, nil }
 
 func (q *queue) Enqueue(_ context.Context, _ *store.Tx, imageARN string) error {
 	q.mu.Lock()

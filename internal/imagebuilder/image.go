@@ -30,6 +30,11 @@ func (s *Service) GetImage(ctx context.Context, in *api.GetImageInput) (*api.Get
 		}
 		shape, row, err := resolve[api.Image](tx, a)
 		out.Image, out.LatestVersionReferences = shape, latest(newARN(row.Key, buildForm, row.Version))
+		if err != nil || row.Status != string(api.ImageStatusPending) || s.queue == nil {
+			return err
+		}
+		why, err := s.queue.Standing(tx, row.ARN)
+		shape.State.Reason = limited(why, 1024)
 		return err
 	})
 	if err != nil {

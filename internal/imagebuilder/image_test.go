@@ -343,3 +343,14 @@ func TestExecutions(t *testing.T) {
 	_, err := f.GetWorkflowExecution(f.ctx, &api.GetWorkflowExecutionInput{WorkflowExecutionId: p(wf)})
 	wantFault(t, err, "ResourceNotFoundException")
 }
+
+// An image that waits says for what, until it is at work.
+func TestPendingImagesSayWhy(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	f.queue.why = "The image waits for its turn."
+	arn := f.start(f.pipeline("web"))
+	same(t, "state", f.image(arn).State, &api.ImageState{Status: p(api.ImageStatusPending), Reason: p("The image waits for its turn.")})
+	f.write(func(tx *store.Tx) error { return f.Transition(f.ctx, tx, arn, engine.Creating, "", nil) })
+	same(t, "state at work", f.image(arn).State, &api.ImageState{Status: p(api.ImageStatusCreating)})
+}

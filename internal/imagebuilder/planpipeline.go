@@ -55,3 +55,4 @@ type nowhere struct{}
 
 func (nowhere) Enqueue(context.Context, *store.Tx, string) error { return nil }
 func (nowhere) Interrupt(string)                                 {}
+func (nowhere) Standing(*store.Tx, string) (string, error)       { return "", nil }

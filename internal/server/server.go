@@ -181,7 +181,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	}
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
-		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds,
+		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
 		Buckets: buckets, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: s.queues,
 	})

@@ -15,6 +15,8 @@ type Worker struct {
 	Host    string // for people
 	Started time.Time
 	Seen    time.Time // when it was last heard of, by the database's clock
+	Builds  int64     // how many images it works on at once: the places that it adds to the queue
+	About   []byte    // what it can do, JSON
 }
 
 // ErrLeaseLost says that the worker on whose behalf was to be written was taken
@@ -22,17 +24,18 @@ type Worker struct {
 var ErrLeaseLost = errors.New("this worker was taken for dead, and others have its jobs")
 
 var (
-	putWorker = define(`INSERT INTO worker (id, node, host, started, seen) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET node = excluded.node, host = excluded.host, started = excluded.started, seen = excluded.seen`)
-	beatWorker    = define(`UPDATE worker SET seen = ? WHERE id = ?`)
-	selectWorker  = define(`SELECT id, node, host, started, seen FROM worker WHERE id = ?`)
-	selectWorkers = define(`SELECT id, node, host, started, seen FROM worker ORDER BY id`)
+	putWorker = define(`INSERT INTO worker (id, node, host, started, seen, builds, about) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET node = excluded.node, host = excluded.host, started = excluded.started, seen = excluded.seen, builds = excluded.builds, about = excluded.about`)
+	beatWorker    = define(`UPDATE worker SET seen = ?, about = ? WHERE id = ?`)
+	selectWorker  = define(`SELECT id, node, host, started, seen, builds, about FROM worker WHERE id = ?`)
+	selectWorkers = define(`SELECT id, node, host, started, seen, builds, about FROM worker ORDER BY id`)
+	holdsLease    = define(`SELECT 1 FROM worker WHERE id = ?`)
 	deleteWorker  = define(`DELETE FROM worker WHERE id = ?`)
 )
 
 func scanWorker(r row) (w Worker, err error) {
 	var started, seen int64
-	err = r.Scan(&w.ID, &w.Node, &w.Host, &started, &seen)
+	err = r.Scan(&w.ID, &w.Node, &w.Host, &started, &seen, &w.Builds, &w.About)
 	w.Started, w.Seen = fromMillis(started), fromMillis(seen)
 	return w, err
 }
@@ -43,19 +46,28 @@ func (tx *Tx) PutWorker(w Worker) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(putWorker, w.ID, w.Node, prose(w.Host), millis(w.Started), millis(now)); err != nil {
+	if _, err := tx.exec(putWorker, w.ID, w.Node, prose(w.Host), millis(w.Started), millis(now), w.Builds, bytesOf(w.About)); err != nil {
 		return failed("recording worker "+w.ID, err)
 	}
 	return nil
 }
 
-// Beat says that a worker is alive; ErrLeaseLost if its row is gone.
-func (tx *Tx) Beat(id string) error {
+// bytesOf is b, which is never NULL.
+func bytesOf(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Beat says that a worker is alive, and what it can do now; ErrLeaseLost if its
+// row is gone.
+func (tx *Tx) Beat(id string, about []byte) error {
 	now, err := tx.Clock()
 	if err != nil {
 		return err
 	}
-	n, err := tx.exec(beatWorker, millis(now), id)
+	n, err := tx.exec(beatWorker, millis(now), bytesOf(about), id)
 	if err != nil {
 		return failed("renewing the lease of worker "+id, err)
 	}
@@ -63,6 +75,11 @@ func (tx *Tx) Beat(id string) error {
 		return fmt.Errorf("renewing the lease of worker %s: %w", id, ErrLeaseLost)
 	}
 	return nil
+}
+
+// Worker gives the worker with an ID.
+func (tx *Tx) Worker(id string) (Worker, bool, error) {
+	return one(tx, "reading worker "+id, selectWorker, scanWorker, id)
 }
 
 // Workers gives all workers, in the order of their IDs.
@@ -104,7 +121,7 @@ func holding(ctx context.Context, fn func(*Tx) error) func(*Tx) error {
 		return fn
 	}
 	return func(tx *Tx) error {
-		_, there, err := one(tx, "looking for the lease of worker "+id, selectWorker, scanWorker, id)
+		_, there, err := one(tx, "looking for the lease of worker "+id, holdsLease, scanInt, id)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,6 +37,7 @@ type Server struct {
 	process *os.Process
 	ended   chan struct{}
 	next    atomic.Int64
+	copying sync.Mutex
 }
 
 // New starts a server with settings such as "fsync=off"; ErrAbsent if PostgreSQL
@@ -223,6 +225,23 @@ func (s *Server) Database() (string, error) {
 	name := fmt.Sprint("test_", s.next.Add(1))
 	if err := s.Do("postgres", "CREATE DATABASE "+name); err != nil {
 		return "", fmt.Errorf("making a database: %w", err)
+	}
+	return s.URL(name), nil
+}
+
+// Copy makes a database that holds what another does, which nobody is connected
+// to, and gives its address.
+func (s *Server) Copy(address string) (string, error) {
+	from, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("copying a database: %w", err)
+	}
+	name := fmt.Sprint("test_", s.next.Add(1))
+	// One at a time: a database that is being copied is in use.
+	s.copying.Lock()
+	defer s.copying.Unlock()
+	if err := s.Do("postgres", "CREATE DATABASE "+name+" TEMPLATE "+strings.TrimPrefix(from.Path, "/")); err != nil {
+		return "", fmt.Errorf("copying a database: %w", err)
 	}
 	return s.URL(name), nil
 }

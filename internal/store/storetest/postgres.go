@@ -3,8 +3,10 @@ package storetest
 import (
 	"errors"
 	"os"
+	"sync"
 	"testing"
 
+	"github.com/goldsmith-build/goldsmith/internal/store"
 	"github.com/goldsmith-build/goldsmith/internal/store/pgserver"
 )
 
@@ -17,18 +19,24 @@ type Postgres struct{ *pgserver.Server }
 func StartPostgres(t testing.TB, options ...string) Postgres {
 	t.Helper()
 	server, err := pgserver.New(options...)
-	if errors.Is(err, pgserver.ErrAbsent) && os.Getenv("GOLDSMITH_NEED_POSTGRES") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	need(t, err)
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("ending the test's database server: %v", err)
 		}
 	})
 	return Postgres{server}
+}
+
+// need skips the test for an absent server and fails it for another error.
+func need(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, pgserver.ErrAbsent) && os.Getenv("GOLDSMITH_NEED_POSTGRES") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Database makes an empty database and gives its address.
@@ -39,4 +47,61 @@ func (p Postgres) Database(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return address
+}
+
+// Shared is one server for all the tests of a package: starting one takes a
+// second, a database on it some hundredths. Its databases have the schema
+// already. It is for tests that leave the server alone; their TestMain calls
+// Close at the end.
+type Shared struct {
+	start    sync.Once
+	err      error
+	server   *pgserver.Server
+	template string
+}
+
+// Open opens a database of the test's own, and closes it with the test. It skips
+// the test as StartPostgres does.
+func (s *Shared) Open(t testing.TB) *store.Store {
+	t.Helper()
+	rows, err := store.OpenPostgres(t.Context(), s.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rows.Close() }) //nolint:errcheck // the database goes with its server
+	return rows
+}
+
+// Database makes a database with the schema and gives its address.
+func (s *Shared) Database(t testing.TB) string {
+	t.Helper()
+	s.start.Do(func() { s.err = s.begin(t) })
+	need(t, s.err)
+	address, err := s.server.Copy(s.template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+func (s *Shared) begin(t testing.TB) (err error) {
+	if s.server, err = pgserver.New("fsync=off", "full_page_writes=off", "synchronous_commit=off"); err != nil {
+		return err
+	}
+	if s.template, err = s.server.Database(); err != nil {
+		return err
+	}
+	rows, err := store.OpenPostgres(t.Context(), s.template)
+	if err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// Close ends the server, if a test has started it.
+func (s *Shared) Close() error {
+	if s.server == nil {
+		return nil
+	}
+	return s.server.Close()
 }

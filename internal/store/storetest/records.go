@@ -202,7 +202,7 @@ func snapshots(t *testing.T, s *store.Store) {
 }
 
 func workers(t *testing.T, s *store.Store) {
-	w := store.Worker{ID: "w-1", Node: "node", Host: "build-1", Started: then}
+	w := store.Worker{ID: "w-1", Node: "node", Host: "build-1", Started: then, Builds: 3, About: []byte(`{"a":1}`)}
 	var before time.Time
 	write(t, s, func(tx *store.Tx) (err error) {
 		before, err = tx.Clock()
@@ -223,10 +223,11 @@ func workers(t *testing.T, s *store.Store) {
 	w.Seen = found[0].Seen
 	same(t, "worker", found[0], w)
 	time.Sleep(2 * time.Millisecond)
-	write(t, s, func(tx *store.Tx) error { return tx.Beat("w-1") })
+	write(t, s, func(tx *store.Tx) error { return tx.Beat("w-1", []byte(`{"a":2}`)) })
 	if found = all(); !found[0].Seen.After(w.Seen) {
 		t.Errorf("after a beat it was last seen at %v, before at %v", found[0].Seen, w.Seen)
 	}
+	same(t, "about", string(found[0].About), `{"a":2}`)
 
 	// Who holds a lease may write, until it is taken away.
 	ctx := store.Leased(t.Context(), "w-1")
@@ -238,7 +239,7 @@ func workers(t *testing.T, s *store.Store) {
 	if !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("a write under a lost lease: %v, want ErrLeaseLost", err)
 	}
-	if err := s.Write(t.Context(), func(tx *store.Tx) error { return tx.Beat("w-1") }); !errors.Is(err, store.ErrLeaseLost) {
+	if err := s.Write(t.Context(), func(tx *store.Tx) error { return tx.Beat("w-1", nil) }); !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("a beat without a lease: %v, want ErrLeaseLost", err)
 	}
 	same(t, "rows", len(list(t, s, store.Query{Limit: 10})), 1)

@@ -38,6 +38,8 @@ func Suite(t *testing.T, open Opener) {
 		"Instances":            instances,
 		"Deliveries":           deliveries,
 		"Workers":              workers,
+		"Queue":                queue,
+		"QueueIsFair":          queueIsFair,
 		"AMIs":                 amis,
 		"Snapshots":            snapshots,
 		"WriteIsAllOrNothing":  writeIsAllOrNothing,
