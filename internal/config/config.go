@@ -43,6 +43,7 @@ type Config struct {
 	Events        []Webhook     `yaml:"events"`        // what is told of events of images
 	Notifications Notifications `yaml:"notifications"` // where messages may go
 	TestInstances string        `yaml:"testInstances"` // what tests run in: "vm" (default), which boots the image, or TestInSandbox
+	Functions     []Function    `yaml:"functions"`     // what workflows call in the place of Lambda functions and state machines
 	PublicURL     string        `yaml:"publicUrl"`     // where others reach the server, in links of messages; "": what it listens on
 
 	// Warnings are what is not wrong and still not well, for whoever starts the
@@ -115,6 +116,9 @@ func (c *Config) check(dir string) error {
 		return fmt.Errorf("buildsPerAccount: must be at least 1, or 0 for no limit, not %d", c.BuildsPerAccount)
 	}
 	if err := c.checkMessages(); err != nil {
+		return err
+	}
+	if err := c.checkFunctions(); err != nil {
 		return err
 	}
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {

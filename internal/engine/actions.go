@@ -44,6 +44,7 @@ var actions = map[string]action{
 	"TerminateInstance":        terminateInstance,
 	waitForActionName:          waitForAction,
 	"WaitForSSMAgent":          waitForSSMAgent,
+	"ExecuteStateMachine":      executeStateMachine,
 	"DistributeImage":          distributeImages,
 	"ModifyImageAttributes":    modifyImageAttributes,
 	"ApplyImageConfigurations": applyImageConfigurations,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -36,16 +37,17 @@ type Config struct {
 	Recorder Recorder
 	Parents  func(context.Context) ([]string, error) // snapshots of the parent images, which are never collected; nil: none
 
-	Dir      string         // the data folder: instances/ and logs/ are below it
-	Toe      string         // the executor binary that is put into instances
-	Builds   int            // how many images are worked on at once; 0: 2
-	Reserve  int64          // bytes of disk that a launch must leave free; 0: 1 GiB
-	Node     string         // names the data folder among those that share the database
-	Lease    time.Duration  // how long a worker may be silent before others take its images; 0: 30 s
-	Buckets  bucket.Buckets // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
-	Log      *slog.Logger
-	Observer Observer // nil: nobody watches
-	Now      func() time.Time
+	Dir       string         // the data folder: instances/ and logs/ are below it
+	Toe       string         // the executor binary that is put into instances
+	Builds    int            // how many images are worked on at once; 0: 2
+	Reserve   int64          // bytes of disk that a launch must leave free; 0: 1 GiB
+	Node      string         // names the data folder among those that share the database
+	Lease     time.Duration  // how long a worker may be silent before others take its images; 0: 30 s
+	Functions *function.Set  // what stands for Lambda functions and state machines; nil: nothing
+	Buckets   bucket.Buckets // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
+	Log       *slog.Logger
+	Observer  Observer // nil: nobody watches
+	Now       func() time.Time
 
 	// AccountBuilds is how many images of an account are worked on at once, by all
 	// workers together; 0: as many as there is room for.

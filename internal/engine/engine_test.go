@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
@@ -30,13 +31,14 @@ const testARN = "arn:aws:imagebuilder:us-east-1:123456789012:image/demo/1.0.0/1"
 
 // world is an engine whose machines are made of paper.
 type world struct {
-	t      *testing.T
-	dir    string
-	store  *store.Store
-	cloud  *cloud.World
-	params *parameter.Store
-	plan   *Plan
-	engine *Engine // the last that was started
+	functions *function.Set // of the configuration
+	t         *testing.T
+	dir       string
+	store     *store.Store
+	cloud     *cloud.World
+	params    *parameter.Store
+	plan      *Plan
+	engine    *Engine // the last that was started
 
 	mu       sync.Mutex
 	states   []Status
@@ -107,7 +109,7 @@ func (w *world) start() (e *Engine, stop func()) {
 	w.t.Helper()
 	e, err := New(context.Background(), Config{
 		Store: w.store, Cloud: w.cloud, Params: w.params, Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
-		Resolver: w, Recorder: w, Dir: w.dir, Builds: w.builds, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
+		Resolver: w, Recorder: w, Functions: w.functions, Dir: w.dir, Builds: w.builds, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
 	})
 	if err != nil {
 		w.t.Fatal(err)

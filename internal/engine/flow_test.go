@@ -401,7 +401,8 @@ func TestActionsThatRefuse(t *testing.T) {
 		"  - {name: Bad, action: RegisterImage, inputs: {uefiData: x}}\n":                                                               "uefiData is not available",
 		"  - {name: Bad, action: RegisterImage, inputs: {rootDeviceName: /dev/xvda}}\n":                                                 "no entry with a snapshot for the root device /dev/xvda",
 		"  - {name: Bad, action: WaitForAction, inputs: {payload: '{'}}\n":                                                              "payload is not JSON",
-		"  - {name: Bad, action: WaitForAction, inputs: {lambdaFunctionName: x}}\n":                                                     "no Lambda functions",
+		"  - {name: Bad, action: WaitForAction, inputs: {lambdaFunctionName: x}}\n":                                                     "no entry 'x' under functions",
+		"  - {name: Bad, action: ExecuteStateMachine, inputs: {stateMachineArn: x}}\n":                                                  "no entry 'x' under functions",
 		"  - {name: Bad, action: LaunchInstance, inputs: {waitFor: ssmAgent, imageIdOverride: ami-0}}\n":                                "the AMI 'ami-0' does not exist in us-east-1",
 		"  - {name: Bad, action: LaunchInstance, inputs: {waitFor: ssmAgent}, if: {numberEquals: 1, value: $.imagebuilder.platform}}\n": "the condition of the step cannot be decided",
 	} {

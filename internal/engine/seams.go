@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -92,6 +93,19 @@ type WaitingStep struct {
 	Name                string
 	TopicARN            string // snsTopicArn of the step; "": nobody is told by message
 	Payload             string // JSON for whom the message reaches, or ""
+}
+
+// Message is what topics and functions are told of the step, as JSON: the
+// event's detail, and what else an answer needs.
+func (s WaitingStep) Message() ([]byte, error) {
+	detail := map[string]any{
+		"workflow-execution-id": s.WorkflowExecutionID, "workflow-step-execution-id": s.StepExecutionID, "workflow-step-name": s.Name,
+		"image-build-version-arn": s.ImageARN, "workflow-build-version-arn": s.WorkflowARN,
+	}
+	if s.Payload != "" {
+		detail["payload"] = json.RawMessage(s.Payload)
+	}
+	return json.Marshal(detail)
 }
 
 // OutputAMI is one published AMI.

@@ -35,9 +35,6 @@ type decision struct {
 // so that it is found whatever died meanwhile; the time limit runs from the
 // step's first start.
 func waitForAction(ctx context.Context, c *call) (result, error) {
-	if c.inputs["lambdaFunctionName"] != nil {
-		return result{}, fmt.Errorf("there are no Lambda functions here (lambdaFunctionName)")
-	}
 	if payload := c.str("payload"); payload != "" && !json.Valid([]byte(payload)) {
 		return result{}, fmt.Errorf("payload is not JSON")
 	}
@@ -46,6 +43,9 @@ func waitForAction(ctx context.Context, c *call) (result, error) {
 		return result{}, err
 	}
 	if d == nil && c.row.Message != waitingMessage {
+		if err := c.callFunction(ctx); err != nil {
+			return result{}, err
+		}
 		if err := c.announce(ctx); err != nil {
 			return result{}, err
 		}
@@ -125,11 +125,15 @@ func (c *call) announce(ctx context.Context) error {
 		if err := putStep(tx, row); err != nil {
 			return err
 		}
-		return c.engine.Recorder.Waiting(ctx, tx, WaitingStep{
-			ImageARN: c.arn, WorkflowARN: c.ARN, WorkflowExecutionID: row.WorkflowExecutionID, StepExecutionID: row.ID, Name: row.Name,
-			TopicARN: c.str("snsTopicArn"), Payload: c.str("payload"),
-		})
+		return c.engine.Recorder.Waiting(ctx, tx, c.waitingStep())
 	})
+}
+
+func (c *call) waitingStep() WaitingStep {
+	return WaitingStep{
+		ImageARN: c.arn, WorkflowARN: c.ARN, WorkflowExecutionID: c.row.WorkflowExecutionID, StepExecutionID: c.row.ID, Name: c.row.Name,
+		TopicARN: c.str("snsTopicArn"), Payload: c.str("payload"),
+	}
 }
 
 // waitingMessage is the message of a step that waits.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/big"
 	"strings"
 	"time"
@@ -73,10 +72,10 @@ func (s *Service) Waiting(ctx context.Context, tx *store.Tx, step engine.Waiting
 	if !ok {
 		return fmt.Errorf("%q is not the ARN of an image", step.ImageARN)
 	}
-	detail := map[string]any{"workflow-execution-id": step.WorkflowExecutionID, "workflow-step-execution-id": step.StepExecutionID, "workflow-step-name": step.Name}
 	if s.events != nil {
 		err := s.events.Put(ctx, tx, step.ImageARN, event.Event{
-			Kind: event.StepWaiting, Account: a.Account, Region: a.Region, Resources: []string{step.ImageARN, step.WorkflowARN}, Detail: maps.Clone(detail),
+			Kind: event.StepWaiting, Account: a.Account, Region: a.Region, Resources: []string{step.ImageARN, step.WorkflowARN},
+			Detail: map[string]string{"workflow-execution-id": step.WorkflowExecutionID, "workflow-step-execution-id": step.StepExecutionID, "workflow-step-name": step.Name},
 		})
 		if err != nil {
 			return err
@@ -85,11 +84,7 @@ func (s *Service) Waiting(ctx context.Context, tx *store.Tx, step engine.Waiting
 	if s.topics == nil || step.TopicARN == "" {
 		return nil
 	}
-	detail["image-build-version-arn"], detail["workflow-build-version-arn"] = step.ImageARN, step.WorkflowARN
-	if step.Payload != "" {
-		detail["payload"] = json.RawMessage(step.Payload)
-	}
-	text, err := json.Marshal(detail)
+	text, err := step.Message()
 	if err != nil {
 		return fmt.Errorf("encoding the message about step %s: %w", step.Name, err)
 	}

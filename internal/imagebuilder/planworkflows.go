@@ -58,7 +58,7 @@ func (s *Service) planWorkflow(tx *store.Tx, r request, path string, use api.Wor
 	t := workflow.Type(or(found.Type, ""))
 	doc, problems := workflow.Parse("", []byte(text(found.Data)))
 	if doc != nil {
-		problems = doc.CheckType(t)
+		problems = doc.CheckType(t, s.functions)
 	}
 	if len(problems) > 0 {
 		return engine.Workflow{}, fault.New(api.CodeClient, "The workflow '%s' cannot be run: %s", at, describeProblems(problems))

@@ -24,6 +24,7 @@ type Config struct {
 	Topics     Topics                            // nil: nobody is told
 	Events     Events                            // nil: nobody is told
 	Bucket     Bucket                            // nil: s3:// addresses cannot be read
+	Functions  func(name string) bool            // which Lambda functions and state machines there are; nil: none
 	Quotas     Quotas                            // zero members: Amazon's defaults
 	Places     func(account string) access.Place // where accounts are in organisations; nil: nowhere
 	Now        func() time.Time
@@ -43,6 +44,7 @@ type Service struct {
 	events     Events
 	bucket     Bucket
 	places     func(string) access.Place
+	functions  func(string) bool
 	quotas     Quotas
 	now        func() time.Time
 	log        *slog.Logger
@@ -66,7 +68,7 @@ type Parameters interface {
 // New returns a Service and publishes the managed AMIs in the world. It starts
 // no builds until it was given a queue.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, topics: cfg.Topics, events: cfg.Events, bucket: cfg.Bucket, places: cfg.Places, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
+	s := &Service{store: cfg.Store, world: cfg.World, parents: cfg.Parents, parameters: cfg.Parameters, topics: cfg.Topics, events: cfg.Events, bucket: cfg.Bucket, places: cfg.Places, functions: cfg.Functions, quotas: cfg.Quotas.withDefaults(), now: cfg.Now, log: cfg.Log}
 	if s.now == nil {
 		s.now = time.Now
 	}

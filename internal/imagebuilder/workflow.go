@@ -91,7 +91,7 @@ func (s *Service) workflowDocument(ctx context.Context, in *api.CreateWorkflowIn
 	}
 	doc, problems := workflow.Parse("", data)
 	if doc != nil {
-		problems = doc.CheckType(workflow.Type(or(in.Type, "")))
+		problems = doc.CheckType(workflow.Type(or(in.Type, "")), s.functions)
 	}
 	if len(problems) > 0 {
 		return nil, nil, invalid(member, "The workflow document has %s: %s", plural(len(problems), "problem"), describeProblems(problems))

@@ -33,7 +33,7 @@ func Plan(ctx context.Context, cfg *config.Config, log *slog.Logger, pipelineARN
 	if s.who, err = readPrincipals(s.dir, cfg, session.New(s.store, nil)); err != nil {
 		return nil, err
 	}
-	service, _, _, err := s.newService(ctx, cfg, world)
+	service, _, _, err := s.newService(ctx, cfg, world, newFunctions(cfg.Functions))
 	if err != nil {
 		return nil, err
 	}

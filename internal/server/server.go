@@ -17,6 +17,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/topic"
 	"github.com/goldsmith-build/goldsmith/internal/config"
@@ -165,7 +166,8 @@ func OpenStore(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*store
 // assemble puts the service and the engine together, which know each other by
 // interfaces only.
 func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*imagebuilder.Service, error) {
-	service, parents, buckets, err := s.newService(ctx, o.Config, world)
+	functions := newFunctions(o.Config.Functions)
+	service, parents, buckets, err := s.newService(ctx, o.Config, world, functions)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +184,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
-		Buckets: buckets, Log: s.log, Observer: s.metrics,
+		Functions: functions, Buckets: buckets, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: s.queues,
 	})
 	if err != nil {
@@ -194,7 +196,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 }
 
 // newService is the service over the server's parts, without an engine.
-func (s *Server) newService(ctx context.Context, cfg *config.Config, world *cloud.World) (*imagebuilder.Service, *base.Store, bucket.Buckets, error) {
+func (s *Server) newService(ctx context.Context, cfg *config.Config, world *cloud.World, functions *function.Set) (*imagebuilder.Service, *base.Store, bucket.Buckets, error) {
 	parents, err := base.Open(s.dir.Parents(), s.disks.Store)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("opening the parent images: %w", err)
@@ -207,8 +209,17 @@ func (s *Server) newService(ctx context.Context, cfg *config.Config, world *clou
 	return imagebuilder.New(imagebuilder.Config{
 		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
 		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Topics: s.topics, Events: s.events, Bucket: buckets, Log: s.log,
-		Quotas: quotas(cfg.Quotas),
+		Functions: functions.Has, Quotas: quotas(cfg.Quotas),
 	}), parents, buckets, nil
+}
+
+// newFunctions are those of the configuration.
+func newFunctions(entries []config.Function) *function.Set {
+	var all []function.Function
+	for _, f := range entries {
+		all = append(all, function.Function{Name: f.Name, Command: f.Command, URL: f.URL, Secret: string(f.Secret)})
+	}
+	return function.New(all)
 }
 
 // quotas are the configuration's, in the service's terms.

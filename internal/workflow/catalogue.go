@@ -43,8 +43,7 @@ var catalogue = byName(
 	&Action{Name: "WaitForSSMAgent", Types: everyType, Inputs: []Input{instanceID}, Outputs: []string{"status"}, Timeout: 60 * minutes, MaxTimeout: 180 * minutes},
 	&Action{Name: "ExecuteStateMachine", Types: everyType, Inputs: []Input{
 		{Name: "stateMachineArn", Kind: KindString, Required: true}, {Name: "input", Kind: KindString, Most: maxPayload},
-	}, Outputs: []string{"executionArn", "output"}, Timeout: 6 * hours, MaxTimeout: 24 * hours,
-		Unavailable: "there are no state machines here; let a RunCommand step do the work, or wait for it with WaitForAction"},
+	}, Outputs: []string{"executionArn", "output"}, Timeout: 6 * hours, MaxTimeout: 24 * hours},
 	&Action{Name: "DistributeContainerImage", Types: distributionOnly, Inputs: []Input{instanceID}, Outputs: []string{"status", "succeededRegions", "failedRegions"}, Timeout: 120 * minutes, MaxTimeout: 720 * minutes,
 		Unavailable: noContainers},
 )

@@ -67,8 +67,12 @@ func (p *parser) checkOutput(path Path, s *Step, report func(rule, suggestion, f
 
 // CheckType finds what keeps a document from being a workflow of a type in this
 // version: actions of other stages, actions that cannot stand together, and
-// actions that this version does not run.
-func (d *Document) CheckType(t Type) Problems {
+// actions that do not run here. has tells which Lambda functions and state
+// machines the server has; nil: none.
+func (d *Document) CheckType(t Type, has func(name string) bool) Problems {
+	if has == nil {
+		has = func(string) bool { return false }
+	}
 	var problems Problems
 	report := func(s *Step, rule, format string, args ...any) {
 		problems = append(problems, Problem{Document: d.location, Line: s.line, Column: s.column, Rule: rule, Message: fmt.Sprintf(format, args...)})
@@ -82,7 +86,7 @@ func (d *Document) CheckType(t Type) Problems {
 		if s.Action.Unavailable != "" {
 			report(s, "unavailable", "The step '%s' uses the action %s: %s.", s.Name, s.Action.Name, s.Action.Unavailable)
 		}
-		if why := s.unavailableInput(); why != "" {
+		if why := s.unavailableInput(has); why != "" {
 			report(s, "unavailable", "The step '%s' uses the action %s: %s.", s.Name, s.Action.Name, why)
 		}
 		switch s.Action.Name {
@@ -130,7 +134,7 @@ func RefuseCommandDocument(name string) string {
 
 // unavailableInput says why this version does not run a step with the inputs
 // that stand in the document, "" if it does.
-func (s *Step) unavailableInput() string {
+func (s *Step) unavailableInput(has func(string) bool) string {
 	text := func(name string) (string, bool) {
 		v, _ := s.inputs.get(name)
 		l, _ := v.(literal)
@@ -143,12 +147,24 @@ func (s *Step) unavailableInput() string {
 			return RefuseCommandDocument(name)
 		}
 	case "WaitForAction":
-		if _, ok := s.inputs.get("lambdaFunctionName"); ok {
-			return "there are no Lambda functions here (lambdaFunctionName)"
+		if name, ok := text("lambdaFunctionName"); ok && !has(name) {
+			return NoFunction("lambdaFunctionName", name)
 		}
 		if payload, ok := text("payload"); ok && !json.Valid([]byte(payload)) {
 			return "payload is not JSON"
 		}
+	case "ExecuteStateMachine":
+		if arn, ok := text("stateMachineArn"); ok && !has(arn) {
+			return NoFunction("stateMachineArn", arn)
+		}
+		if input, ok := text("input"); ok && !json.Valid([]byte(input)) {
+			return "input is not JSON"
+		}
 	}
 	return ""
+}
+
+// NoFunction says that nothing stands for a Lambda function or state machine.
+func NoFunction(input, name string) string {
+	return fmt.Sprintf("%s: the server's configuration file has no entry '%s' under functions that says which program or web service it is", input, shorten(name))
 }

@@ -28,7 +28,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, typ := range []workflow.Type{workflow.Build, workflow.Test, workflow.Distribution} {
-			doc.CheckType(typ)
+			doc.CheckType(typ, nil)
 		}
 		values, problems := doc.Values(nil)
 		if (values == nil) == (len(problems) == 0) {

@@ -31,7 +31,7 @@ func parse(t *testing.T, text string) *workflow.Document {
 func TestManagedWorkflowsAreOfTheirTypes(t *testing.T) {
 	t.Parallel()
 	for _, m := range workflow.ManagedWorkflows() {
-		problems := m.Document.CheckType(m.Type)
+		problems := m.Document.CheckType(m.Type, nil)
 		problems = slices.DeleteFunc(problems, func(p workflow.Problem) bool { return p.Rule == "unavailable" })
 		if err := problems.Err(); err != nil {
 			t.Errorf("%s: %v", m.Name, err)
@@ -240,6 +240,12 @@ func TestCheckType(t *testing.T) {
 	components := steps(launch + "  - {name: Apply, action: ExecuteComponents, inputs: {instanceId.$: $.stepOutputs.Launch.instanceId}}\n")
 	both := steps("  - {name: Push, action: DistributeContainerImage, inputs: {instanceId.$: $.workflowOutputs.x}}\n  - {name: Copy, action: DistributeImage}\n")
 	machine := steps("  - {name: Ask, action: ExecuteStateMachine, inputs: {stateMachineArn: x}}\n")
+	known := steps("  - {name: Scan, action: ExecuteStateMachine, inputs: {stateMachineArn: scan}}\n")
+	noJSON := steps("  - {name: Scan, action: ExecuteStateMachine, inputs: {stateMachineArn: scan, input: '{'}}\n")
+	asks := func(name string) string {
+		return steps("  - {name: Ask, action: WaitForAction, inputs: {lambdaFunctionName: " + name + "}}\n")
+	}
+	has := func(name string) bool { return name == "scan" }
 	scan := steps("  - {name: Scan, action: CollectImageScanFindings, inputs: {instanceId: i-1}}\n")
 	for _, tc := range []struct {
 		text string
@@ -248,10 +254,11 @@ func TestCheckType(t *testing.T) {
 	}{
 		{components, workflow.Build, nil}, {components, workflow.Test, nil}, {components, workflow.Distribution, []string{"wrong-stage"}},
 		{both, workflow.Distribution, []string{"unavailable", "mixed-distribution"}}, {machine, workflow.Test, []string{"unavailable"}},
+		{known, workflow.Distribution, nil}, {noJSON, workflow.Build, []string{"unavailable"}}, {asks("scan"), workflow.Build, nil}, {asks("other"), workflow.Build, []string{"unavailable"}},
 		{scan, workflow.Test, nil}, {scan, workflow.Build, []string{"wrong-stage"}},
 	} {
 		var got []string
-		for _, p := range parse(t, tc.text).CheckType(tc.as) {
+		for _, p := range parse(t, tc.text).CheckType(tc.as, has) {
 			got = append(got, p.Rule)
 			if p.Line == 0 || p.Message == "" {
 				t.Errorf("incomplete problem %+v", p)
