@@ -180,11 +180,11 @@ func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
 	if !ok {
 		return AMI{}, notFound(id)
 	}
-	return w.copyOf(tx, from, to)
+	return w.CopyOf(tx, from, to)
 }
 
-// copyOf is Copy of an AMI that may be a managed one.
-func (w *World) copyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
+// CopyOf is Copy of an AMI that may be a managed one, which is no row.
+func (w *World) CopyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
 	c := from
 	c.ID, c.State, c.Created, c.OwnerAlias, c.DeprecationTime, c.Licenses = "", "", time.Time{}, "", time.Time{}, nil
 	c.Source = Source{ID: from.ID, Region: from.Region}

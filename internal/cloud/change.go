@@ -87,7 +87,7 @@ func (f face) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.CopyI
 			to.Tags = with(from.Tags, tags)
 		}
 		return f.once(tx, caller, "CopyImage", in.ClientToken, in, &made.ID, func() error {
-			made, err = f.world.copyOf(tx, from, to)
+			made, err = f.world.CopyOf(tx, from, to)
 			return err
 		})
 	})

@@ -21,7 +21,8 @@ type builtAMI struct {
 	region   string
 	snapshot string
 	bootMode string
-	created  time.Time // the build date of the image, in every region
+	created  time.Time  // the build date of the image, in every region
+	parent   *cloud.AMI // the AMI of an image without a build stage, which may be a managed one
 }
 
 // builds reports whether the image has a build stage. One without tests or
@@ -40,12 +41,17 @@ func (r *run) subject() string {
 	return r.built
 }
 
-// outputAMI finds the AMI that the build workflow made.
+// outputAMI finds the AMI that the build workflow made, or the parent's if there
+// is none.
 func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	id := r.subject()
 	var found cloud.AMI
 	var ok bool
 	err := r.engine.read(ctx, func(tx *store.Tx) (err error) {
+		if !r.builds() {
+			found, ok, err = r.engine.Cloud.Visible(ctx, tx, r.plan.Image.Account, r.plan.Image.Region, id)
+			return err
+		}
 		found, ok, err = r.engine.Cloud.AMI(tx, id)
 		return err
 	})
@@ -56,11 +62,11 @@ func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	if !ok || !hasRoot {
 		return builtAMI{}, fmt.Errorf("the built AMI %q is not there", id)
 	}
-	at := found.Created
+	built := builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, snapshot: root.Manifest, bootMode: found.BootMode, created: found.Created}
 	if !r.builds() {
-		at = r.began
+		built.created, built.parent = r.began, &found
 	}
-	return builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, snapshot: root.Manifest, bootMode: found.BootMode, created: at}, nil
+	return built, nil
 }
 
 // recordOutputs writes the image's outputs: what its distribution made, the

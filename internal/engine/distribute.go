@@ -81,9 +81,12 @@ func (c *call) copyOf(built builtAMI, d Destination, account string) delivery {
 		return out
 	}
 	out.commit = func(_ context.Context, tx *store.Tx) (string, error) {
-		made, err := c.engine.Cloud.Copy(tx, built.id, cloud.Copying{
-			Account: account, Region: d.Region, Name: out.Resource, Description: d.Description, Tags: c.amiTags(d, built.created), KMSKeyID: d.KMSKeyID,
-		})
+		to := cloud.Copying{Account: account, Region: d.Region, Name: out.Resource, Description: d.Description, Tags: c.amiTags(d, built.created), KMSKeyID: d.KMSKeyID}
+		if built.parent != nil {
+			made, err := c.engine.Cloud.CopyOf(tx, *built.parent, to)
+			return made.ID, err
+		}
+		made, err := c.engine.Cloud.Copy(tx, built.id, to)
 		return made.ID, err
 	}
 	return out

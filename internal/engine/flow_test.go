@@ -618,3 +618,37 @@ func TestEveryActionIsRun(t *testing.T) {
 		}
 	}
 }
+
+// managed publishes one AMI.
+type managed cloud.AMI
+
+func (m managed) PublicAMIs(_ context.Context, region string) ([]cloud.AMI, error) {
+	m.Region = region
+	return []cloud.AMI{cloud.AMI(m)}, nil
+}
+
+// TestAManagedParentIsDistributed gives every account and region a copy of the
+// parent when there is no build.
+func TestAManagedParentIsDistributed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cloud.Publish(managed{
+		ID: "ami-managed", Account: cloud.AmazonAccount, OwnerAlias: "amazon", Name: "debian", RootDevice: "/dev/xvda", State: "available", BootMode: "uefi", Permissions: cloud.Permissions{Groups: []string{store.Everyone}},
+		Devices: []cloud.BlockDevice{{DeviceName: "/dev/xvda", Manifest: "parent", SizeGiB: 2}},
+	})
+	w.plan.Parent.AMI = "ami-managed"
+	w.plan.Workflows = []Workflow{managedFlow(t, workflow.Distribution, workflow.DistributeImage)}
+	w.build()
+	if w.last() != Available || len(w.outputs) != len(w.plan.Destinations) {
+		t.Fatalf("image %s (%s) with outputs %v", w.last(), w.reason, w.outputs)
+	}
+	for _, out := range w.outputs {
+		var ami cloud.AMI
+		err := w.store.Read(context.Background(), func(tx *store.Tx) (err error) { ami, _, err = w.cloud.AMI(tx, out.AMI); return err })
+		root, _ := ami.Root()
+		if err != nil || ami.ID == "ami-managed" || ami.OwnerAlias != "" || ami.Account != out.Account || root.Manifest != "parent" || ami.BootMode != "uefi" {
+			t.Errorf("the copy for %+v is %+v, %v", out, ami, err)
+		}
+	}
+	w.clean()
+}
