@@ -33,6 +33,7 @@ type AMI struct {
 	Created      time.Time         `json:"created"`
 	Source       Source            `json:"source,omitzero"`
 	OwnerAlias   string            `json:"ownerAlias,omitempty"` // "amazon" for the managed ones
+	Provider     string            `json:"provider,omitempty"`   // that has it: see Provider; "": this server
 	Licenses     []string          `json:"licenses,omitempty"`   // ARNs of licence configurations
 
 	DeprecationTime time.Time `json:"deprecationTime,omitzero"` // from when it is out of date; zero: never
@@ -186,7 +187,7 @@ func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
 // CopyOf is Copy of an AMI that may be a managed one, which is no row.
 func (w *World) CopyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
 	c := from
-	c.ID, c.State, c.Created, c.OwnerAlias, c.DeprecationTime, c.Licenses = "", "", time.Time{}, "", time.Time{}, nil
+	c.ID, c.State, c.Created, c.OwnerAlias, c.Provider, c.DeprecationTime, c.Licenses = "", "", time.Time{}, "", "", time.Time{}, nil
 	c.Source = Source{ID: from.ID, Region: from.Region}
 	c.Region, c.Name, c.Description, c.Tags, c.Permissions = to.Region, to.Name, to.Description, to.Tags, to.Permissions
 	if to.Account != "" {
@@ -221,7 +222,10 @@ func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) 
 	if err != nil {
 		return AMI{}, err
 	}
-	return a, tx.UpdateAMI(id, row.Doc, a.grantees())
+	if err := tx.UpdateAMI(id, row.Doc, a.grantees()); err != nil {
+		return AMI{}, err
+	}
+	return a, w.follow(tx, a.Provider, a.Account, a.Region, id)
 }
 
 // Deregister removes an AMI and its snapshots, and gives the manifests that no
@@ -235,14 +239,14 @@ func (w *World) Deregister(tx *store.Tx, id string) (unused []string, err error)
 	if !ok {
 		return nil, notFound(id)
 	}
-	if err := tx.DeleteAMI(id); err != nil {
+	if err := w.Remove(tx, id); err != nil {
 		return nil, err
 	}
 	for _, d := range a.Devices {
 		if d.Manifest == "" {
 			continue
 		}
-		if err := tx.DeleteSnapshot(d.SnapshotID); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := w.RemoveSnapshot(tx, d.SnapshotID); err != nil {
 			return nil, err
 		}
 		used, err := tx.ManifestInUse(d.Manifest)

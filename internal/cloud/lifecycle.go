@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"errors"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -54,18 +53,28 @@ func (w *World) Enable(tx *store.Tx, id string) error {
 // Remove deletes an AMI and leaves its snapshots, as EC2's DeregisterImage does.
 // A fault InvalidAMIID.NotFound if it is not there.
 func (w *World) Remove(tx *store.Tx, id string) error {
-	err := tx.DeleteAMI(id)
-	if errors.Is(err, store.ErrNotFound) {
-		return notFound(id)
+	a, ok, err := w.AMI(tx, id)
+	if err == nil && !ok {
+		err = notFound(id)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if err := tx.DeleteAMI(id); err != nil {
+		return err
+	}
+	return w.follow(tx, a.Provider, a.Account, a.Region, id)
 }
 
 // RemoveSnapshot deletes a snapshot; one that is gone does not matter. Its
 // blocks go when nothing is made of them any more.
 func (w *World) RemoveSnapshot(tx *store.Tx, id string) error {
-	if err := tx.DeleteSnapshot(id); err != nil && !errors.Is(err, store.ErrNotFound) {
+	s, ok, err := w.Snapshot(tx, id)
+	if err != nil || !ok {
 		return err
 	}
-	return nil
+	if err := tx.DeleteSnapshot(id); err != nil {
+		return err
+	}
+	return w.follow(tx, s.Provider, s.Account, s.Region, id)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/goldsmith-build/goldsmith/internal/identity"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -22,13 +23,14 @@ type Snapshot struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 	Created     time.Time         `json:"created"`
 	OwnerAlias  string            `json:"ownerAlias,omitempty"`
+	Provider    string            `json:"provider,omitempty"` // as that of its AMI
 }
 
 // snapshotOf describes the snapshot behind a device of an AMI.
 func snapshotOf(a AMI, d BlockDevice) Snapshot {
 	s := Snapshot{
 		ID: d.SnapshotID, Account: a.Account, Region: a.Region, Manifest: d.Manifest, SizeGiB: d.SizeGiB, Encrypted: d.Encrypted, KMSKeyID: d.KMSKeyID,
-		Tags: a.Tags, Created: a.Created, OwnerAlias: a.OwnerAlias, Description: "Created for " + a.ID,
+		Tags: a.Tags, Created: a.Created, OwnerAlias: a.OwnerAlias, Provider: a.Provider, Description: "Created for " + a.ID,
 	}
 	if a.Source.ID != "" {
 		s.Description = fmt.Sprintf("Copied for DestinationAmi %s from SourceAmi %s of %s", a.ID, a.Source.ID, a.Source.Region)
@@ -59,6 +61,18 @@ func snapshotFromRow(row store.Snapshot) (s Snapshot, err error) {
 		return Snapshot{}, fmt.Errorf("decoding %s: %w", row.ID, err)
 	}
 	return s, nil
+}
+
+// Snapshots gives the snapshots of an account in a region, by ID.
+func (w *World) Snapshots(tx *store.Tx, account, region string) (all []Snapshot, err error) {
+	fetch := fetchSnapshots(tx, identity.Caller{Account: account, Region: region})
+	for after := ""; ; after = all[len(all)-1].ID {
+		some, err := fetch(after, 500)
+		if err != nil || len(some) == 0 {
+			return all, err
+		}
+		all = append(all, some...)
+	}
 }
 
 // Manifests gives the manifests of all snapshots there are: what a collection of

@@ -18,6 +18,8 @@ type World struct {
 	public Publisher
 	groups func(account string) []string // nil: no account is in an organisation
 	now    func() time.Time
+
+	provider Provider // of other accounts' AMIs; nil: there are none
 }
 
 // Publisher has AMIs that exist in every region for everyone, such as those of

@@ -19,6 +19,8 @@ type Account struct {
 	Users    []User   `yaml:"users"`
 	Roles    []Role   `yaml:"roles"`
 	Policies []Policy `yaml:"policies"` // managed policies: arn:aws:iam::ID:policy/NAME
+	Provider string   `yaml:"provider"` // "aws": its AMIs are made at AWS; "": here
+	AWS      *Access  `yaml:"aws"`      // how to get in there
 }
 
 // Key is an access key.
@@ -63,6 +65,9 @@ const sessionKeys = "ASIA"
 func (a *Account) check(dir string) error {
 	if !accountID.MatchString(a.ID) {
 		return fmt.Errorf("id: must be 12 digits in quotes, not %q", a.ID)
+	}
+	if err := a.checkProvider(); err != nil {
+		return err
 	}
 	for i, k := range a.Keys {
 		if err := k.check(); err != nil {

@@ -84,6 +84,15 @@ func TestRead(t *testing.T) {
 		"bad unit":            {"organizations: [{id: o-abcdefghij, units: [{id: x}]}]", "organizations[0].units[0].id"},
 		"bad member":          {"organizations: [{id: o-abcdefghij, accounts: [x]}]", "organizations[0].accounts[0]"},
 		"member twice":        {"organizations: [{id: o-abcdefghij, accounts: ['111122223333']}, {id: o-bbbbbbbbbb, accounts: ['111122223333']}]", "111122223333"},
+		"account of AWS":      {account("provider: aws, aws: {profile: p, roleArn: 'arn:aws:iam::111122223333:role/path/r', externalId: 'a:b/c', endpoint: 'http://127.0.0.1:5000', regions: [us-east-1, us-gov-west-1]}"), ""},
+		"AWS by default":      {account("provider: aws"), ""},
+		"other provider":      {account("provider: azure"), "accounts[0].provider"},
+		"AWS unsaid":          {account("aws: {profile: p}"), "accounts[0].provider"},
+		"role of another":     {account("provider: aws, aws: {roleArn: 'arn:aws:iam::444455556666:role/r'}"), "accounts[0].aws.roleArn"},
+		"no role ARN":         {account("provider: aws, aws: {roleArn: r}"), "accounts[0].aws.roleArn"},
+		"external id alone":   {account("provider: aws, aws: {externalId: ab}"), "accounts[0].aws.externalId"},
+		"bad AWS region":      {account("provider: aws, aws: {regions: [Frankfurt]}"), "accounts[0].aws.regions[0]"},
+		"bad AWS endpoint":    {account("provider: aws, aws: {endpoint: x}"), "accounts[0].aws.endpoint"},
 		"not yaml":            {"a: [", "reading the configuration"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +238,7 @@ func TestTheManualHasEveryMember(t *testing.T) {
 	var walk func(reflect.Type)
 	seen := map[reflect.Type]bool{}
 	walk = func(typ reflect.Type) {
-		if typ.Kind() == reflect.Slice {
+		if typ.Kind() == reflect.Slice || typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
 		if typ.Kind() != reflect.Struct || seen[typ] {

@@ -19,6 +19,7 @@ type builtAMI struct {
 	name     string
 	account  string
 	region   string
+	provider string // of the AMI; "": this server
 	snapshot string
 	bootMode string
 	created  time.Time  // the build date of the image, in every region
@@ -62,7 +63,7 @@ func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	if !ok || !hasRoot {
 		return builtAMI{}, fmt.Errorf("the built AMI %q is not there", id)
 	}
-	built := builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, snapshot: root.Manifest, bootMode: found.BootMode, created: found.Created}
+	built := builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, provider: found.Provider, snapshot: root.Manifest, bootMode: found.BootMode, created: found.Created}
 	if !r.builds() {
 		built.created, built.parent = r.began, &found
 	}

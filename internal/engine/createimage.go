@@ -81,7 +81,7 @@ func (r *run) describeAMI(from Parent, manifest string) cloud.AMI {
 	home := p.Destinations[0]
 	ami := cloud.AMI{
 		ID: cloud.NewID("ami"), Account: p.Image.Account, Region: p.Image.Region,
-		Name: r.amiName(home, now), Description: home.Description,
+		Name: r.localName(r.amiName(home, now)), Description: home.Description,
 		Architecture: from.Architecture, Platform: from.Platform, OSVersion: from.OSVersion,
 		BootMode: from.BootMode, RootDevice: p.Volume.Devices[0].DeviceName,
 		Tags: r.amiTags(home, now), Created: now,

@@ -269,10 +269,14 @@ func (d *delivery) failure(status string, cause error) *RegionFailure {
 	if errors.As(cause, &f) {
 		text = f.Message
 	}
+	step := d.Step
+	if at, why, ok := because(cause); ok {
+		step, text = at, why
+	}
 	if d.what != "" {
 		text = d.what + ": " + text
 	}
-	return &RegionFailure{Region: d.Region, Account: d.Account, Step: d.Step, Status: status, ErrorMessage: strings.TrimSpace(text)}
+	return &RegionFailure{Region: d.Region, Account: d.Account, Step: step, Status: status, ErrorMessage: strings.TrimSpace(text)}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -37,15 +37,23 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 			return result{}, err
 		}
 	}
-	var copies []delivery
-	for _, d := range destinations {
-		for _, account := range c.accounts(d) {
-			copies = append(copies, c.copyOf(built, d, account))
-		}
-	}
 	earlier, err := c.copiedBefore(ctx)
 	if err != nil {
 		return result{}, err
+	}
+	origins, err := c.origins(ctx, destinations, earlier)
+	if err != nil {
+		return result{}, err
+	}
+	var copies []delivery
+	for _, d := range destinations {
+		for _, account := range c.accounts(d) {
+			if p := c.engine.Cloud.Provider(account, d.Region); p != nil {
+				copies = append(copies, c.publishTo(p, built, d, account, origins[account]))
+			} else {
+				copies = append(copies, c.copyOf(built, d, account))
+			}
+		}
 	}
 	start := c.engine.Now()
 	made, err := c.deliver(ctx, copies, earlier, copied)
@@ -53,7 +61,7 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 		return result{}, err
 	}
 	after := func() {
-		c.log.printf("AMIs distributed: %d. 0 blocks moved, since all regions share this server's store (%.3f s)", len(made), c.engine.Now().Sub(start).Seconds())
+		c.log.printf("AMIs distributed: %d. 0 blocks moved between regions that share this server's store (%.3f s)", len(made), c.engine.Now().Sub(start).Seconds())
 	}
 	commit := func(tx *store.Tx) error { return c.recordOutputs(ctx, tx) }
 	return result{outputs: copied(made), commit: commit, after: after}, nil
@@ -140,15 +148,20 @@ func modifyImageAttributes(ctx context.Context, c *call) (result, error) {
 		if len(p.UserIDs)+len(p.Groups)+len(p.Organizations)+len(p.Units) == 0 {
 			continue
 		}
-		all = append(all, delivery{
+		opened := cloud.Permissions{UserIDs: p.UserIDs, Groups: p.Groups, Organizations: p.Organizations, Units: p.Units}
+		one := delivery{
 			target: target{Region: image.Region, Account: image.Account, Step: modifyAttributes, AMI: image.AMI}, what: "the launch permissions of " + image.AMI,
 			commit: func(_ context.Context, tx *store.Tx) (string, error) {
-				_, err := c.engine.Cloud.Modify(tx, image.AMI, func(a *cloud.AMI) {
-					a.Permissions = cloud.Permissions{UserIDs: p.UserIDs, Groups: p.Groups, Organizations: p.Organizations, Units: p.Units}
-				})
+				_, err := c.engine.Cloud.Modify(tx, image.AMI, func(a *cloud.AMI) { a.Permissions = opened })
 				return "", err
 			},
-		})
+		}
+		if p := c.engine.Cloud.Provider(image.Account, image.Region); p != nil {
+			one.work = func(ctx context.Context) error {
+				return p.Permit(ctx, cloud.AMI{ID: image.AMI, Account: image.Account, Region: image.Region, Permissions: opened})
+			}
+		}
+		all = append(all, one)
 	}
 	outputs := map[string]any{"modifiedImages": asList(images)}
 	// What is set is set again by a retry: it costs nothing.

@@ -120,20 +120,29 @@ func (c *call) license(arn, region string, images []distributed) delivery {
 func (c *call) launchTemplate(t LaunchTemplate, region string, images []distributed) delivery {
 	account := c.ownerOr(t.Account)
 	ami := c.amiFor(images, region, account)
-	return delivery{
+	out := delivery{
 		target: target{Region: region, Account: account, Step: updateTemplates, Resource: t.ID, AMI: ami}, what: "the launch template " + t.ID,
 		commit: func(_ context.Context, tx *store.Tx) (string, error) {
 			number, err := c.engine.Cloud.Launch(tx, account, region, t.ID, ami, serviceRole(account, region), t.SetDefault)
 			return strconv.FormatInt(number, 10), err
 		},
 	}
+	if p := c.engine.Cloud.Provider(account, region); p != nil {
+		out.work = func(ctx context.Context) error { return p.Launch(ctx, account, region, t.ID, ami, t.SetDefault) }
+		out.commit = done
+	}
+	return out
 }
+
+// done is the commit of what a provider has the rows of.
+func done(context.Context, *store.Tx) (string, error) { return "", nil }
 
 // putParameter makes a version of a parameter; the result is its number.
 func (c *call) putParameter(p SSMParameter, region string, images []distributed) delivery {
 	account := c.ownerOr(p.Account)
 	ami := c.amiFor(images, region, account)
-	return delivery{
+	description := "The AMI of " + c.plan.Image.ARN
+	out := delivery{
 		target: target{Region: region, Account: account, Step: putParameters, Resource: p.Name, AMI: ami}, what: "the parameter " + p.Name,
 		commit: func(ctx context.Context, tx *store.Tx) (string, error) {
 			if c.engine.Params == nil {
@@ -141,11 +150,18 @@ func (c *call) putParameter(p SSMParameter, region string, images []distributed)
 			}
 			put, err := c.engine.Params.Put(ctx, tx, parameter.Parameter{
 				Account: account, Region: region, Name: p.Name, Type: parameter.String, Value: ami, DataType: p.DataType, User: serviceRole(account, region),
-				Description: "The AMI of " + c.plan.Image.ARN,
+				Description: description,
 			}, true)
 			return strconv.FormatInt(put.Version, 10), err
 		},
 	}
+	if at := c.engine.Cloud.Provider(account, region); at != nil {
+		out.work = func(ctx context.Context) error {
+			return at.PutParameter(ctx, account, region, p.Name, p.DataType, ami, description)
+		}
+		out.commit = done
+	}
+	return out
 }
 
 // ownerOr gives an account, the image's owner for "".

@@ -146,6 +146,7 @@ func (s *Server) open(ctx context.Context, o Options) (_ *imagebuilder.Service, 
 	if err := s.openCloud(o.Config, world); err != nil {
 		return nil, nil, err
 	}
+	s.provide(o.Config, world)
 	s.sessions = session.New(s.store, nil)
 	if s.who, err = readPrincipals(s.dir, o.Config, s.sessions); err != nil {
 		return nil, nil, err

@@ -42,18 +42,31 @@ func (r result) record(tx *store.Tx) error {
 	return nil
 }
 
+// senderTime is how long a Sender has: some of them make several requests, and
+// try each of them again.
+const senderTime = shift
+
 // try makes one attempt.
 func (o *Outbox) try(ctx context.Context, d store.Delivery) result {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	w, s := o.writers[scheme(d.Target)], o.senders[scheme(d.Target)]
+	limit := attemptTime
+	if s != nil {
+		limit = senderTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer context.AfterFunc(o.stopped, cancel)()
 	policy := DefaultPolicy
 	status, err := 0, error(nil)
-	w := o.writers[scheme(d.Target)]
-	if w == nil {
-		err = fmt.Errorf("nobody knows the receiver %s", d.Target)
-	} else {
+	switch {
+	case s != nil:
+		if policy, err = s.Send(ctx, d); err == nil {
+			status = http.StatusOK
+		}
+	case w != nil:
 		status, policy, err = o.send(ctx, w, d)
+	default:
+		err = fmt.Errorf("nobody knows the receiver %s", d.Target)
 	}
 	switch {
 	case o.stopped.Err() != nil:
@@ -68,7 +81,7 @@ func (o *Outbox) try(ctx context.Context, d store.Delivery) result {
 	d.Attempts++
 	d.Error = err.Error()
 	wait, more := policy.After(d.Attempts)
-	if permanent(status) || !more {
+	if permanent(status) || !more || errors.Is(err, ErrRefused) {
 		o.Log.Warn("a message is given up", "to", d.Target, "attempts", d.Attempts, "err", err)
 		return result{d, dead}
 	}

@@ -32,6 +32,16 @@ type Writer interface {
 	Write(ctx context.Context, d store.Delivery) (*http.Request, Policy, error)
 }
 
+// Sender delivers rows by other means than one HTTP request.
+type Sender interface {
+	// Send delivers a row and gives the policy of its receiver. ErrGone drops the
+	// row; ErrRefused, wrapped, makes it a dead letter at once.
+	Send(ctx context.Context, d store.Delivery) (Policy, error)
+}
+
+// ErrRefused says that a receiver will never take a row.
+var ErrRefused = errors.New("the receiver refuses it")
+
 // ErrGone says that a receiver is no longer there.
 var ErrGone = errors.New("the receiver is gone")
 
@@ -49,6 +59,7 @@ type Outbox struct {
 	Config
 	queue   Queue
 	writers map[string]Writer
+	senders map[string]Sender
 	stop    context.CancelFunc
 	stopped context.Context
 
@@ -73,7 +84,7 @@ func New(c Config) *Outbox {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	o := &Outbox{Config: c, writers: map[string]Writer{}, busy: map[string]bool{}}
+	o := &Outbox{Config: c, writers: map[string]Writer{}, senders: map[string]Sender{}, busy: map[string]bool{}}
 	o.stopped, o.stop = context.WithCancel(context.Background())
 	return o
 }
@@ -81,6 +92,10 @@ func New(c Config) *Outbox {
 // Handle makes w the writer of targets that begin with a scheme and a colon.
 // Call it before the first row is added.
 func (o *Outbox) Handle(scheme string, w Writer) { o.writers[scheme] = w }
+
+// HandleBy makes s the sender of targets that begin with a scheme and a colon.
+// Call it before the first row is added.
+func (o *Outbox) HandleBy(scheme string, s Sender) { o.senders[scheme] = s }
 
 // Attach gives the outbox its queue. Call it before the first row is added.
 func (o *Outbox) Attach(q Queue) { o.queue = q }
