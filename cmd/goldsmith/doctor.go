@@ -34,8 +34,11 @@ var programs = []struct{ name, pkg, why string }{
 func doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this machine can do, and how to mend what it cannot",
-		Args:  noArgs,
+		Short: "Say what this machine and each worker can do, and how to mend what they cannot",
+		Long: "Say what this machine can do, and how to mend what it cannot; and, from the database of the data folder or of\n" +
+			"--config, what each worker can do: since when it is there, when it was last heard of, how many images it works\n" +
+			"on, its kinds of instances, and what memory and disk it has free.",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, data, err := openData(cmd)
 			if err != nil {
@@ -50,7 +53,11 @@ func doctorCommand() *cobra.Command {
 				all = append(all, lookFor(p.name, p.pkg, p.why))
 			}
 			all = append(all, space(string(data)))
-			return report(cmd, all)
+			workers, err := findWorkers(cmd.Context(), cfg, data)
+			if err != nil {
+				all = append(all, finding{"database", false, err.Error(), "start it, or correct the configuration's member database"})
+			}
+			return report(cmd, all, workers)
 		},
 	}
 }
@@ -86,8 +93,9 @@ func space(dir string) finding {
 	return f
 }
 
-// report prints the findings; one that is not well makes the exit status 1.
-func report(cmd *cobra.Command, all []finding) error {
+// report prints the findings; one that is not well makes the exit status 1. What
+// workers lack does not: others may have it.
+func report(cmd *cobra.Command, all []finding, workers []workerFinding) error {
 	var text strings.Builder
 	sick := 0
 	for _, f := range all {
@@ -100,7 +108,9 @@ func report(cmd *cobra.Command, all []finding) error {
 			fmt.Fprintf(&text, "%-8s %-12s → %s\n", "", "", f.Remedy)
 		}
 	}
-	if err := printResult(cmd, all, strings.TrimRight(text.String(), "\n")); err != nil {
+	text.WriteString(describeWorkers(workers))
+	result := map[string]any{"checks": all, "workers": workers}
+	if err := printResult(cmd, result, strings.TrimRight(text.String(), "\n")); err != nil {
 		return err
 	}
 	if sick > 0 {

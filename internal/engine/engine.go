@@ -77,6 +77,7 @@ type Engine struct {
 	running map[string]context.CancelCauseFunc // by image ARN
 	waiting map[string][]chan struct{}         // by image ARN: steps that wait for an answer
 	kept    map[string]*machine                // by instance id: kept for a person after a failure
+	found   []Ability                          // what the kinds of instances can do here; nil: nobody has looked
 	closing bool
 	isLost  bool
 	lost    chan struct{} // closed when the lease is lost
@@ -163,12 +164,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.queue.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("starting the queue: %w", err)
 	}
-	e.swept.Add(1)
-	go e.clean()
-	if e.shared() {
-		e.swept.Add(1)
-		go e.keepLease()
-	}
+	e.swept.Go(e.clean)
+	e.swept.Go(e.keepLease)
+	e.swept.Go(e.look)
 	return nil
 }
 

@@ -283,6 +283,13 @@ type paperKind struct {
 	name string
 }
 
+// brokenKind cannot be used on this machine.
+type brokenKind struct{ paperKind }
+
+func (k brokenKind) Probe(context.Context) instance.Report {
+	return instance.Report{How: "nothing was found", Remedy: "install it"}
+}
+
 func (k paperKind) Name() string                          { return k.name }
 func (k paperKind) Probe(context.Context) instance.Report { return instance.Report{Usable: true} }
 func (k paperKind) Sweep(context.Context, string) error   { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -62,13 +63,17 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 		})
 	}
 	if err == nil && !status.Terminal() {
-		err = e.stand(ctx, row, store.Placed)
+		if err = e.suit(ctx, arn, strings.Fields(row.Needs)); err == nil {
+			err = e.stand(ctx, row, store.Placed)
+		}
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), errShutdown):
 		return river.JobSnooze(0)
 	case errors.Is(context.Cause(ctx), errLost), errors.Is(err, store.ErrLeaseLost):
 		return errLost
+	case errors.Is(err, errElsewhere):
+		return e.handOn(ctx, arn, job.ID)
 	case errors.Is(context.Cause(ctx), errCancelled): // its end is recorded below
 	case fault.Code(err) == "ResourceNotFoundException":
 		return e.left(ctx, arn) // deleted before its turn
@@ -95,6 +100,9 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	if errors.Is(err, errEnded) {
 		return nil
 	}
+	if errors.Is(err, errElsewhere) {
+		return e.handOn(ctx, arn, job.ID)
+	}
 	if errors.Is(err, errParked) {
 		row.Standing = store.Placed
 		if err := e.stand(ctx, row, store.Aside); err != nil {
@@ -103,6 +111,16 @@ func (w *worker) work(ctx context.Context, job *river.Job[jobArgs]) error {
 		return river.JobSnooze(parkedFor)
 	}
 	return r.settle(ctx, err)
+}
+
+// handOn leaves an image's job to another worker, or gives it up where the image
+// waits for a worker that is not there.
+func (e *Engine) handOn(ctx context.Context, arn string, job int64) error {
+	q, err := e.row(ctx, arn)
+	if err == nil && q.Job == job {
+		err = river.JobSnooze(handedOn)
+	}
+	return err
 }
 
 // settle ends the image, and says what becomes of the job if that could not be

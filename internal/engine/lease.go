@@ -37,7 +37,7 @@ func (e *Engine) register(ctx context.Context) error {
 				}
 			}
 		}
-		return tx.PutWorker(store.Worker{ID: e.id, Node: e.Node, Host: host, Started: e.Now(), Builds: int64(e.Builds)})
+		return tx.PutWorker(store.Worker{ID: e.id, Node: e.Node, Host: host, Started: e.Now(), Builds: int64(e.Builds), About: e.about()})
 	})
 }
 
@@ -47,16 +47,11 @@ func (e *Engine) shared() bool { return e.Store.Pool() != nil }
 // keepLease says that this worker is alive, looks whether the others are, and
 // wakes what other processes have news for, until the engine stops.
 func (e *Engine) keepLease() {
-	defer e.swept.Done()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := e.untilStopped()
 	defer cancel()
-	go func() {
-		<-e.janitor
-		cancel()
-	}()
 	tick := time.NewTicker(e.Lease / 30)
 	defer tick.Stop()
-	steady := time.Now() // since when no beat has failed
+	p := pulse{engine: e, steady: time.Now(), told: time.Now()}
 	for beats := 0; ; beats++ {
 		select {
 		case <-ctx.Done():
@@ -67,24 +62,80 @@ func (e *Engine) keepLease() {
 		if beats%5 != 0 {
 			continue
 		}
-		switch err := e.beat(ctx); {
-		case errors.Is(err, store.ErrLeaseLost):
-			e.lose()
-			return
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			e.Log.Warn("renewing the lease", "err", err)
-			steady = time.Now()
-			continue
-		}
-		// Who was itself cut off from the database cannot say who was not.
-		if time.Since(steady) > e.Lease {
-			if err := e.bury(ctx); err != nil && ctx.Err() == nil {
-				e.Log.Warn("looking for dead workers", "err", err)
+		switch {
+		case e.shared():
+			if !p.renew(ctx) {
+				return
+			}
+		case p.news():
+			if err := e.beat(ctx); err != nil && ctx.Err() == nil {
+				e.Log.Warn("telling what this worker does", "err", err)
 			}
 		}
 	}
+}
+
+// pulse is how a worker says that it is alive.
+type pulse struct {
+	engine *Engine
+	steady time.Time // since when no beat has failed
+	told   time.Time // when people were told last, where there are no other workers
+	busy   int       // what they were told
+}
+
+// news reports whether people should be told of this worker again. Where it is
+// alone nobody judges it by its silence, and nothing is written for nothing.
+func (p *pulse) news() bool {
+	busy := p.engine.busy()
+	if busy == p.busy && time.Since(p.told) < time.Minute {
+		return false
+	}
+	p.busy, p.told = busy, time.Now()
+	return true
+}
+
+// renew renews the lease and looks whether the others have theirs. It is false
+// when there is no use in going on.
+func (p *pulse) renew(ctx context.Context) bool {
+	e := p.engine
+	switch err := e.beat(ctx); {
+	case errors.Is(err, store.ErrLeaseLost):
+		e.lose()
+		return false
+	case ctx.Err() != nil:
+		return false
+	case err != nil:
+		e.Log.Warn("renewing the lease", "err", err)
+		p.steady = time.Now()
+		return true
+	}
+	// Who was itself cut off from the database cannot say who was not.
+	if time.Since(p.steady) > e.Lease {
+		if err := e.bury(ctx); err != nil && ctx.Err() == nil {
+			e.Log.Warn("looking for dead workers", "err", err)
+		}
+	}
+	return true
+}
+
+// untilStopped gives a context that ends when the engine stops.
+func (e *Engine) untilStopped() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-e.janitor:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// busy is how many images this worker works on.
+func (e *Engine) busy() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.running)
 }
 
 // interruptAll looks after the images of this worker: their cancellations and the
@@ -102,7 +153,7 @@ func (e *Engine) interruptAll() {
 }
 
 func (e *Engine) beat(ctx context.Context) error {
-	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.Beat(e.id, nil) })
+	return e.Store.Write(ctx, func(tx *store.Tx) error { return tx.Beat(e.id, e.about()) })
 }
 
 // bury takes the leases of silent workers away and frees their jobs, in one

@@ -20,16 +20,20 @@ import (
 
 // process is a worker with a data folder and a connection to the database of its
 // own, as another machine has them.
-func (w *world) process(address, node string, lease time.Duration) *Engine {
+func (w *world) process(address, node string, lease time.Duration, change ...func(*Config)) *Engine {
 	w.t.Helper()
 	s, err := store.OpenPostgres(context.Background(), address)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	e, err := New(context.Background(), Config{
+	cfg := Config{
 		Store: s, Cloud: cloud.New(s, nil), Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"}, Resolver: w, Recorder: w,
 		Dir: filepath.Join(w.dir, node), Node: node, Lease: lease, Log: slog.New(slog.DiscardHandler), Reserve: 1, Builds: 1,
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	e, err := New(context.Background(), cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}

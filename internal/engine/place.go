@@ -92,6 +92,10 @@ func (e *Engine) stand(ctx context.Context, q store.Queued, standing store.Stand
 // Standing implements Queue.
 func (e *Engine) Standing(tx *store.Tx, imageARN string) (string, error) {
 	q, ok, err := tx.Queued(imageARN)
+	if err == nil && ok && q.Standing == store.Unfit {
+		why, err := e.unfit(tx, q)
+		return fmt.Sprintf("%s It fails if none has come by %s.", why, q.Since.Add(unfitFor).UTC().Format("15:04 UTC")), err
+	}
 	if err != nil || !ok || q.Standing != store.Waits {
 		return "", err
 	}

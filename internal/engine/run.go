@@ -86,13 +86,19 @@ func (r *run) prepare(ctx context.Context) error {
 			return fmt.Errorf("reading the plan: %w", err)
 		}
 		r.log = openLog(e, r.plan)
-		return r.readFlows()
+		if err := r.readFlows(); err != nil {
+			return err
+		}
+		return e.suit(ctx, r.arn, r.needs())
 	}
 	if r.plan, err = e.Resolver.Plan(ctx, r.arn); err != nil {
 		return err
 	}
 	r.log = openLog(e, r.plan)
 	if err := r.readFlows(); err != nil {
+		return err
+	}
+	if err := e.suit(ctx, r.arn, r.needs()); err != nil {
 		return err
 	}
 	if data, err = json.Marshal(r.plan); err != nil {

@@ -97,13 +97,8 @@ func (e *Engine) sweepFolders(known map[string]bool) error {
 // clean is the janitor: it ends kept instances whose image was deleted, and
 // collects blocks that no snapshot uses.
 func (e *Engine) clean() {
-	defer e.swept.Done()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := e.untilStopped()
 	defer cancel()
-	go func() {
-		<-e.janitor
-		cancel()
-	}()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for minutes := 1; ; minutes++ {
@@ -111,7 +106,9 @@ func (e *Engine) clean() {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			e.lookAgain(ctx)
 			e.endCancelled(ctx)
+			e.endUnfit(ctx)
 			e.dropUnwanted(ctx)
 		}
 		if minutes%collectEvery == 0 {

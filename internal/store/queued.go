@@ -24,7 +24,7 @@ type Queued struct {
 	Standing Standing
 	Needs    string    // what its build takes, separated by spaces; "": not known yet
 	Job      int64     // its job in the job queue; 0: none yet
-	Since    time.Time // when it came
+	Since    time.Time // when it came; of one that is Unfit, when that was found
 }
 
 const queuedColumns = `id, image_arn, account, state, needs, job, since`
@@ -32,7 +32,7 @@ const queuedColumns = `id, image_arn, account, state, needs, job, since`
 var (
 	insertQueued = define(`INSERT INTO queued_image (image_arn, account, state, needs, job, since) VALUES (?, ?, 0, '', 0, ?) ON CONFLICT (image_arn) DO NOTHING`)
 	selectQueued = define(`SELECT ` + queuedColumns + ` FROM queued_image WHERE image_arn = ?`)
-	updateQueued = define(`UPDATE queued_image SET state = ?, needs = ?, job = ? WHERE image_arn = ?`)
+	updateQueued = define(`UPDATE queued_image SET state = ?, needs = ?, job = ?, since = ? WHERE image_arn = ?`)
 	deleteQueued = define(`DELETE FROM queued_image WHERE image_arn = ?`)
 	takeTurn     = define(`INSERT INTO queue_turn (account, turn) VALUES (?, (SELECT COALESCE(MAX(turn), 0) + 1 FROM queue_turn))
 		ON CONFLICT (account) DO UPDATE SET turn = excluded.turn`)
@@ -105,10 +105,10 @@ func (tx *Tx) Place(most int64, insert func(imageARN string) (job int64, err err
 	return q, true, tx.SetQueued(q)
 }
 
-// SetQueued records an image's standing, needs and job. One that is not in the queue
+// SetQueued records an image's standing, needs, job and time. One that is not in the queue
 // is no error.
 func (tx *Tx) SetQueued(q Queued) error {
-	if err := tx.later(updateQueued, int64(q.Standing), q.Needs, q.Job, q.ImageARN); err != nil {
+	if err := tx.later(updateQueued, int64(q.Standing), q.Needs, q.Job, millis(q.Since), q.ImageARN); err != nil {
 		return failed("recording the standing of "+q.ImageARN, err)
 	}
 	return nil

@@ -41,6 +41,7 @@ func (k *Kind) tryKVM(ctx context.Context) (bool, string) {
 	}
 	kernel, err := k.opts.Kernel(ctx)
 	if err != nil {
+		k.untried = true
 		return false, "KVM was not tried, since no stock kernel is at hand: " + err.Error()
 	}
 	info, err := os.Stat(kernel)

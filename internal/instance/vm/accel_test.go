@@ -103,3 +103,21 @@ func TestProbeSaysWhatToDo(t *testing.T) {
 		t.Errorf("Probe = %+v, then %+v", r, again)
 	}
 }
+
+// A machine that has had no kernel to try KVM with looks again, until an instance
+// was launched by what was found.
+func TestProbeLooksAgain(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	k := New(Options{Kernel: func(context.Context) (string, error) { asked++; return "", os.ErrNotExist }})
+	if k.Probe(t.Context()); asked == 0 {
+		t.Skip("this machine has no /dev/kvm, or no QEMU")
+	}
+	k.Probe(t.Context())
+	k.settle(t.Context(), true)
+	k.Probe(t.Context())
+	k.settle(t.Context(), true)
+	if asked != 3 {
+		t.Errorf("a kernel was asked for %d times, want 3: at each probe before the first launch, and at that", asked)
+	}
+}

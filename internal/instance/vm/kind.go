@@ -33,10 +33,11 @@ type Options struct {
 type Kind struct {
 	opts Options
 
-	probe  sync.Mutex
-	probed bool
-	found  abilities
-	report instance.Report
+	probe   sync.Mutex
+	probed  bool
+	untried bool // KVM was not tried, since no kernel was at hand
+	found   abilities
+	report  instance.Report
 }
 
 var _ instance.Kind = (*Kind)(nil)
@@ -65,12 +66,17 @@ type abilities struct {
 
 // Probe looks for the tools and tries KVM, once. The trial takes at most a few
 // seconds; its outcome is kept for as long as machine and QEMU stay the same.
-func (k *Kind) Probe(ctx context.Context) instance.Report {
+// Until the first launch it looks again where no kernel was at hand to try.
+func (k *Kind) Probe(ctx context.Context) instance.Report { return k.settle(ctx, false) }
+
+// settle is Probe; the last word is what launches go by.
+func (k *Kind) settle(ctx context.Context, last bool) instance.Report {
 	k.probe.Lock()
 	defer k.probe.Unlock()
 	if !k.probed {
+		k.untried = false
 		k.report = k.look(ctx)
-		k.probed = ctx.Err() == nil
+		k.probed = ctx.Err() == nil && (last || !k.untried)
 	}
 	return k.report
 }

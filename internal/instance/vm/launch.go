@@ -105,7 +105,7 @@ func clearNew(dir string, before map[string]bool) error {
 }
 
 func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *machine, err error) {
-	if r := k.Probe(ctx); !r.Usable {
+	if r := k.settle(ctx, true); !r.Usable {
 		return nil, errors.New(r.Remedy)
 	}
 	spec, err = k.defaults(spec)
