@@ -1,6 +1,10 @@
 package toe
 
-import "time"
+import (
+	"time"
+
+	"github.com/goldsmith-build/goldsmith/toe/action"
+)
 
 // Kinds of event, in the order in which they occur.
 const (
@@ -9,6 +13,7 @@ const (
 	EventStepStarted      = "stepStarted"
 	EventAttempt          = "attempt" // an attempt of a step begins
 	EventOutput           = "output"  // a program of a step has printed something
+	EventFetched          = "fetched" // a step got a file from elsewhere
 	EventStepFinished     = "stepFinished"
 	EventPhaseFinished    = "phaseFinished"
 	EventDocumentFinished = "documentFinished"
@@ -45,6 +50,9 @@ type Event struct {
 	ExitCode   *int   `json:"exitCode,omitempty"`   // of the step's last program
 	Error      string `json:"error,omitempty"`      // why it failed
 	StderrTail string `json:"stderrTail,omitempty"` // of a step that failed, at most MaxFailureStderr bytes
+
+	// Fetched is what a step got from elsewhere.
+	Fetched *action.Fetch `json:"fetched,omitempty"`
 
 	Result  *Summary `json:"result,omitempty"`
 	Failure *Failure `json:"failure,omitempty"`

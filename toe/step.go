@@ -218,7 +218,7 @@ func (r *running) invoke(ctx context.Context, it *iteration) (a attempted) {
 	}
 	a.shown, a.texts = in.shown, in.texts
 	host, finish := r.host()
-	host.Document = r.nested(it)
+	host.Document, host.Fetched = r.nested(it), r.fetched(res.secret)
 	a.Result, a.err = r.at.step.module.Run(ctx, host, in.inputs)
 	finish()
 	a.secret = res.secret // also of what a condition has asked for
@@ -246,6 +246,22 @@ func (r *running) emitter(stream string) func(string) {
 	return func(text string) {
 		e := r.x.eventAt(r.at, EventOutput)
 		e.Stream, e.Text, e.Attempt = stream, text, r.attempt
+		r.x.event(e)
+	}
+}
+
+// fetched sends what a module got from elsewhere, or is nil if nobody listens. A
+// source that may be secret is left out.
+func (r *running) fetched(secret bool) func(action.Fetch) {
+	if r.x.o.Events == nil {
+		return nil
+	}
+	return func(f action.Fetch) {
+		if secret || r.quiet {
+			f = action.Fetch{Action: f.Action}
+		}
+		e := r.x.eventAt(r.at, EventFetched)
+		e.Fetched, e.Attempt = &f, r.attempt
 		r.x.event(e)
 	}
 }

@@ -30,6 +30,7 @@ const (
 func buildCommand() *cobra.Command {
 	var watch bool
 	var onFailure string
+	var start startFlags
 	cmd := &cobra.Command{
 		Use:   "build PIPELINE",
 		Short: "Start a pipeline on the running server",
@@ -39,11 +40,15 @@ func buildCommand() *cobra.Command {
 			"more. shell and retry look on until the image has ended.",
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			input := &imagebuilder.StartImagePipelineExecutionInput{ImagePipelineArn: &args[0]}
+			tags, err := start.tags()
+			if err != nil {
+				return err
+			}
+			input := &imagebuilder.StartImagePipelineExecutionInput{ImagePipelineArn: &args[0], Tags: tags}
 			switch onFailure {
 			case "", retryOnFailure:
 			case keepOnFailure, shellOnFailure:
-				input.Tags = map[string]string{"goldsmith:on-failure": "keep"}
+				tags["goldsmith:on-failure"] = "keep"
 			default:
 				return usageError{fmt.Errorf("--on-failure %q: it is keep, shell or retry", onFailure)}
 			}
@@ -71,6 +76,7 @@ func buildCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "look on until the image has ended; exit status 1 if it failed")
+	start.add(cmd)
 	cmd.Flags().StringVar(&onFailure, "on-failure", "", "keep, shell or retry")
 	return cmd
 }

@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"internal/store":        20,
 	"internal/bucket":       22,
 	"internal/objects":      20,
+	"internal/stepcache":    27,
 	"api":                   15, // shapes are plain data: what stands above may speak in them
 	"internal/wire/shape":   12, // how generated code describes itself to the wire
 	"internal/datadir":      10,

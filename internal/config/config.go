@@ -38,6 +38,10 @@ type Config struct {
 	Shared   string `yaml:"shared"`   // with a database: the folder of objects, parents, logs and buckets, mounted on every machine
 	Quotas   Quotas `yaml:"quotas"`
 
+	// StepCache is how much may be kept of the states of volumes after
+	// components, GiB; 0 keeps none. Default 20.
+	StepCache int `yaml:"stepCache"`
+
 	Organizations []Organization `yaml:"organizations"`
 
 	Events        []Webhook     `yaml:"events"`        // what is told of events of images
@@ -74,7 +78,7 @@ type Quotas struct {
 // Default is the configuration without a file.
 func Default() *Config {
 	return &Config{
-		DataDir: "./goldsmith-data", Listen: "127.0.0.1:7420", Region: "us-east-1", Builds: 2,
+		DataDir: "./goldsmith-data", Listen: "127.0.0.1:7420", Region: "us-east-1", Builds: 2, StepCache: 20,
 		Accounts: []Account{{ID: DefaultAccount, Name: "default"}},
 	}
 }
@@ -114,6 +118,9 @@ func (c *Config) check(dir string) error {
 	}
 	if c.BuildsPerAccount < 0 {
 		return fmt.Errorf("buildsPerAccount: must be at least 1, or 0 for no limit, not %d", c.BuildsPerAccount)
+	}
+	if c.StepCache < 0 || c.StepCache > 1<<20 {
+		return fmt.Errorf("stepCache: must be 0 to %d GiB, not %d", 1<<20, c.StepCache)
 	}
 	if err := c.checkMessages(); err != nil {
 		return err

@@ -21,6 +21,7 @@ type Snapshot struct {
 	ID         string // "sha256:…": equal disks have equal ids
 	VolumeSize int64  // bytes
 	Blocks     int    // blocks that are not zero
+	Changed    int    // of these, blocks unlike the parent's in their place
 	NewBlocks  int    // of these, blocks that the store did not have
 	NewBytes   int64  // written for the new blocks, compressed
 }
@@ -87,7 +88,7 @@ func (s *Store) snapshot(ctx context.Context, file, parent, key string) (Snapsho
 		return Snapshot{}, errors.New("the disk was written to while it was read")
 	}
 	s.remember(id, after)
-	return Snapshot{ID: id, VolumeSize: m.VolumeSize, Blocks: len(m.Blocks), NewBlocks: int(r.newBlocks.Load()), NewBytes: r.newBytes.Load()}, nil
+	return Snapshot{ID: id, VolumeSize: m.VolumeSize, Blocks: len(m.Blocks), Changed: r.changed(m), NewBlocks: int(r.newBlocks.Load()), NewBytes: r.newBytes.Load()}, nil
 }
 
 // reading is one run over a disk.
@@ -203,6 +204,17 @@ func (r *reading) unchanged(index uint32, content, other []byte) (Digest, bool) 
 		return Digest{}, false
 	}
 	return digest, true
+}
+
+// changed counts the blocks that are unlike the parent's in their place.
+func (r *reading) changed(m *Manifest) int {
+	n := 0
+	for _, b := range m.Blocks {
+		if digest, ok := r.parentBlocks[b.Index]; !ok || digest != b.Digest {
+			n++
+		}
+	}
+	return n
 }
 
 // storeOnce stores a block that the parent does not have, unless this run or

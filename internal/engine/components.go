@@ -44,33 +44,51 @@ func executeComponents(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	docs := c.documents(c.Type)
+	docs := c.plan.documents(c.Type)
 	if len(docs) == 0 {
 		c.log.printf("No component has a phase for this stage: %s", strings.Join(phasesOf[c.Type], ", "))
 		return c.commandDone(""), nil
 	}
-	x := &execution{call: c, machine: m, docs: docs, base: path.Join(m.Scratch(), c.row.ID)}
-	if err := x.place(ctx); err != nil {
-		return result{}, err
+	p := m.progress
+	if m.progress = nil; p != nil {
+		err = c.executeKeeping(ctx, m, p, docs)
+	} else {
+		err = c.execution(m, docs, "").run(ctx)
 	}
-	if err := x.execute(ctx); err != nil {
+	if err != nil {
 		return result{}, err
 	}
 	return c.commandDone(""), nil
 }
 
+// execution is one run of the executor with components; part names it where the
+// step has several.
+func (c *call) execution(m *machine, docs []Component, part string) *execution {
+	return &execution{call: c, machine: m, docs: docs, part: part, base: path.Join(m.Scratch(), c.row.ID, part)}
+}
+
+// run runs the components.
+func (x *execution) run(ctx context.Context) error {
+	if err := x.place(ctx); err != nil {
+		return err
+	}
+	return x.execute(ctx)
+}
+
 // documents are the components that have a phase of the stage.
-func (r *run) documents(kind string) []Component {
+func (p *Plan) documents(kind string) []Component {
 	var docs []Component
-	for _, comp := range r.plan.Components {
-		for _, phase := range phasesOf[kind] {
-			if slices.Contains(comp.Phases, phase) {
-				docs = append(docs, comp)
-				break
-			}
+	for _, comp := range p.Components {
+		if comp.runsIn(kind) {
+			docs = append(docs, comp)
 		}
 	}
 	return docs
+}
+
+// runsIn reports whether a component has a phase of the stage.
+func (c *Component) runsIn(kind string) bool {
+	return slices.ContainsFunc(phasesOf[kind], func(phase string) bool { return slices.Contains(c.Phases, phase) })
 }
 
 // executorConfig is the executor's configuration file (docs/executor.md).
@@ -94,8 +112,12 @@ type execution struct {
 	*call
 	machine *machine
 	docs    []Component
+	part    string // names it where its step has several; "" otherwise
 	base    string // folder in the guest: documents, configuration, state, logs
 	dir     string // the step's log folder on the host
+
+	fetched *fetches  // gets what the components got from elsewhere; nil: nobody wants to know
+	copy    io.Writer // gets what the console gets; nil: nobody
 }
 
 // place puts the documents and the executor's configuration into the guest.
@@ -103,7 +125,7 @@ func (x *execution) place(ctx context.Context) (err error) {
 	if x.dir, err = x.log.stepDir(x.row.WorkflowExecutionID, x.row.Name); err != nil {
 		return err
 	}
-	cfg := executorConfig{ExecutionID: x.row.ID, Phases: strings.Join(phasesOf[x.Type], ","), LogDirectory: path.Join(x.base, "logs"), StateDirectory: path.Join(x.base, "state")}
+	cfg := executorConfig{ExecutionID: strings.TrimSuffix(x.row.ID+"-"+x.part, "-"), Phases: strings.Join(phasesOf[x.Type], ","), LogDirectory: path.Join(x.base, "logs"), StateDirectory: path.Join(x.base, "state")}
 	for i, comp := range x.docs {
 		file := path.Join(x.base, "documents", strconv.Itoa(i)+"-"+path.Base(comp.Name)+".yaml")
 		if err := x.machine.Put(ctx, file, 0o600, strings.NewReader(comp.Data)); err != nil {
@@ -126,8 +148,12 @@ func (x *execution) execute(ctx context.Context) error {
 	}
 	defer file.Close()
 	console := &stepConsole{w: file, left: maxLogs}
+	if x.copy != nil {
+		console.w = io.MultiWriter(file, x.copy)
+	}
 	for reboots := 0; ; reboots++ {
 		events := newEventReader(console)
+		events.fetched = x.fetched
 		stderr := &tail{max: 4096}
 		exit, err := x.machine.Exec(ctx, instance.Command{
 			Argv:   []string{x.machine.Toe(), "run", "--config", path.Join(x.base, "config.json"), "--reboot-mode", "exit", "--events"},

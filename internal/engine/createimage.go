@@ -35,6 +35,7 @@ type Stored struct {
 	Blocks    int
 	NewBlocks int
 	NewBytes  int64 // written, compressed
+	Changed   int64 // bytes of the blocks that differ from the parent's, not compressed
 }
 
 // createImage is the action CreateImage: the instance stops, so that its volume

@@ -18,6 +18,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/stepcache"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	Resolver Resolver
 	Recorder Recorder
 	Parents  func(context.Context) ([]string, error) // snapshots of the parent images, which are never collected; nil: none
+
+	Steps *stepcache.Cache // the states after components; nil: none are kept
 
 	Dir       string         // the data folder: instances/ and logs/ are below it
 	Toe       string         // the executor binary that is put into instances
@@ -147,6 +150,11 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// Marks is what marks the cached components of plans.
+func (e *Engine) Marks() *Steps {
+	return &Steps{States: e.Steps, Kind: e.Builder.Name(), Executor: e.Toe}
 }
 
 // Start clears away what a dead server left, takes up its interrupted images,

@@ -62,6 +62,7 @@ type world struct {
 	builds  int // Config.Builds
 	told    []WaitingStep
 	planned map[string]bool // images that a plan was made of
+	change  func(*Config)   // of the engines that are started; nil: as they are
 
 	refuseState map[Status][]error // what recording a state fails with, the next first
 }
@@ -107,10 +108,14 @@ func (w *world) open() {
 // start starts an engine; stop interrupts its work.
 func (w *world) start() (e *Engine, stop func()) {
 	w.t.Helper()
-	e, err := New(context.Background(), Config{
+	cfg := Config{
 		Store: w.store, Cloud: w.cloud, Params: w.params, Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
 		Resolver: w, Recorder: w, Functions: w.functions, Dir: w.dir, Builds: w.builds, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
-	})
+	}
+	if w.change != nil {
+		w.change(&cfg)
+	}
+	e, err := New(context.Background(), cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -35,6 +35,7 @@ type eventReader struct {
 	line    []byte
 	skip    bool // the rest of a line that was too long
 	failure *toe.Failure
+	fetched *fetches // gets what was fetched; nil: nobody wants to know
 }
 
 func newEventReader(console io.Writer) *eventReader { return &eventReader{console: console} }
@@ -79,6 +80,9 @@ func (r *eventReader) flush() {
 	}
 	if e.Failure != nil {
 		r.failure = e.Failure
+	}
+	if e.Fetched != nil && r.fetched != nil {
+		r.fetched.add(*e.Fetched)
 	}
 	at := e.Time.UTC().Format("2006-01-02 15:04:05.000")
 	for line := range strings.Lines(describe(e)) {

@@ -36,6 +36,10 @@ type machine struct {
 	bootLog string // where its console's log is kept when it ends
 	stopped bool   // its volume became an image
 	keep    bool   // its step says that no rollback ends it
+
+	builder  instance.Kind // what it was launched by, and with
+	spec     instance.Spec
+	progress *progress // where states after components are kept; nil otherwise
 }
 
 // source is the disk that an instance starts from, and what it is like.
@@ -127,19 +131,26 @@ func (c *call) launchAs(ctx context.Context, name string, from source, bootLog s
 	if name != "" {
 		c.log.printf("An instance of the type %s has %d processors and %d MiB here", name, size.vcpu, size.memory)
 	}
-	m := &machine{id: NewInstanceID(), step: c.row.ID, bootLog: bootLog, source: from}
+	blank := func() *machine {
+		return &machine{id: NewInstanceID(), step: c.row.ID, bootLog: bootLog, source: from}
+	}
+	var m *machine
+	var err error
 	if c.Type == string(workflow.Build) {
-		if err := c.launch(ctx, c.engine.Builder, m, size, c.writable(ctx, from)); err != nil {
-			return nil, err
-		}
+		m, err = c.launchBuilder(ctx, blank, size, from)
 	} else {
 		prepare := c.readable(ctx, from)
 		if c.engine.TestOnCopies {
 			prepare = c.throwAway(ctx, from)
 		}
-		if err := c.launch(ctx, c.engine.Tester, m, size, prepare); err != nil {
-			return nil, err
-		}
+		m = blank()
+		err = c.launch(ctx, c.engine.Tester, m, size, prepare)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m.progress != nil && m.progress.done > 0 {
+		return m, nil // a kept state has had its first boot
 	}
 	if err := c.firstBoot(ctx, m); err != nil {
 		return nil, errors.Join(err, c.forget(m))
@@ -240,6 +251,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	faultpoint.Reach(m.kind, "volume ready")
 	r.log.printf("Launching instance %s (%s)", m.id, m.kind)
 	start := time.Now()
+	m.builder, m.spec = kind, spec
 	if m.Instance, err = kind.Launch(ctx, spec); err != nil {
 		return fmt.Errorf("launching instance %s: %w", m.id, err)
 	}
@@ -253,15 +265,24 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 
 // room refuses a launch that could fill the server's own disk.
 func (e *Engine) room(sizeGiB int64) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(e.Dir, &fs); err != nil {
-		return fmt.Errorf("looking for free space: %w", err)
+	free, err := e.free()
+	if err != nil {
+		return err
 	}
-	free := int64(fs.Bavail)*fs.Bsize - e.promised()
 	if need := sizeGiB<<30 + e.Reserve; free < need {
 		return fmt.Errorf("no space left on device: the server's data folder has %.1f GiB free and this instance may need %.1f", float64(free)/(1<<30), float64(need)/(1<<30))
 	}
 	return nil
+}
+
+// free is how much of the server's own disk is neither used nor promised, in
+// bytes.
+func (e *Engine) free() (int64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(e.Dir, &fs); err != nil {
+		return 0, fmt.Errorf("looking for free space: %w", err)
+	}
+	return int64(fs.Bavail)*fs.Bsize - e.promised(), nil
 }
 
 // promised is how much the volumes of all instances may still grow, in bytes:

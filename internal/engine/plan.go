@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"slices"
 )
 
 // Plan is everything one image build will use and do, with every version,
@@ -25,6 +25,7 @@ type Plan struct {
 	UserData       string         `json:"userData,omitempty"` // base64: run in the build instance before its components
 	Destinations   []Destination  `json:"destinations"`       // always holds the build region, first
 	Omitted        []Omission     `json:"omitted,omitempty"`
+	Cache          bool           `json:"cache"` // components whose state was kept are not run again
 }
 
 // Omission is a part of the image's making that is left out, and why.
@@ -71,6 +72,7 @@ type Component struct {
 	Data       string      `json:"data"`   // the document
 	Parameters []Parameter `json:"parameters,omitempty"`
 	Phases     []string    `json:"phases"` // in document order
+	Cache      *CachedStep `json:"cache,omitempty"`
 }
 
 // Parameter is a component parameter's value for this build.
@@ -158,12 +160,25 @@ type LaunchPermissions struct {
 	Units         []string `json:"organizationalUnitArns,omitempty"`
 }
 
-// Digest is the SHA-256 of the plan's JSON, hex: equal for equal plans.
+// Digest is the SHA-256 of the plan's JSON, hex: equal for equal plans. What is
+// cached, and whether it is asked for, does not count: the image is to be the
+// same.
 func (p *Plan) Digest() string {
+	same := *p
+	same.Components, same.Workflows = slices.Clone(p.Components), slices.Clone(p.Workflows)
+	for i := range same.Workflows {
+		same.Workflows[i].Steps = slices.Clone(same.Workflows[i].Steps)
+	}
+	same.Cache = false
+	same.clearCached()
+	return digestOf(&same)
+}
+
+// encode gives the plan as it is kept.
+func (p *Plan) encode() ([]byte, error) {
 	data, err := json.Marshal(p)
 	if err != nil {
-		panic("engine: a plan is plain data and always marshals: " + err.Error())
+		return nil, fmt.Errorf("writing the plan: %w", err)
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return data, nil
 }

@@ -55,6 +55,7 @@ func (p *Plan) Settle() error {
 			w.Steps = append(w.Steps, planned)
 		}
 	}
+	p.markSteps()
 	return nil
 }
 

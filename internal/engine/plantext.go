@@ -25,7 +25,7 @@ func (p *Plan) WriteText(to io.Writer) error {
 		fmt.Fprintf(w, "\nComponents\n")
 	}
 	for i, c := range p.Components {
-		fmt.Fprintf(w, "%4d\t%s\t%s\t%s\n", i+1, c.ARN, short(c.Digest), strings.Join(c.Phases, ", "))
+		fmt.Fprintf(w, "%4d\t%s\t%s\t%s%s\n", i+1, c.ARN, short(c.Digest), strings.Join(c.Phases, ", "), c.Cache.text())
 		for _, v := range c.Parameters {
 			fmt.Fprintf(w, "\t  %s = %q\n", v.Name, v.Value)
 		}
@@ -68,6 +68,19 @@ func (f *Workflow) writeText(w io.Writer) {
 		}
 		fmt.Fprintf(w, "%6d %s\t%s%s\n", i+1, s.Name, s.Action, note)
 	}
+}
+
+// text says in a line's last column whether a component is cached.
+func (c *CachedStep) text() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Cached:
+		return "\tcached, state " + short(c.Key)
+	case c.Key != "":
+		return "\truns, state " + short(c.Key)
+	}
+	return "\truns, not kept: " + c.Why
 }
 
 // text is a block device in a line.

@@ -101,8 +101,11 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := e.suit(ctx, r.arn, r.needs()); err != nil {
 		return err
 	}
-	if data, err = json.Marshal(r.plan); err != nil {
-		return fmt.Errorf("writing the plan: %w", err)
+	if err := e.Marks().Mark(ctx, r.plan); err != nil {
+		return err
+	}
+	if data, err = r.plan.encode(); err != nil {
+		return err
 	}
 	if err := r.log.writeFile("plan.json", append(data, '\n')); err != nil {
 		return err

@@ -112,6 +112,7 @@ func (e *Engine) clean() {
 			e.dropUnwanted(ctx)
 		}
 		if minutes%collectEvery == 0 {
+			e.trimSteps(ctx)
 			e.collect(ctx)
 		}
 	}
@@ -125,6 +126,11 @@ const collectEvery = 60
 func (e *Engine) collect(ctx context.Context) {
 	err := e.Disks.Collect(ctx, func(ctx context.Context) ([]string, error) {
 		keep, err := e.Cloud.Manifests(ctx)
+		if err == nil && e.Steps != nil {
+			var states []string
+			states, err = e.Steps.Snapshots(ctx)
+			keep = append(keep, states...)
+		}
 		if err != nil || e.Parents == nil {
 			return keep, err
 		}

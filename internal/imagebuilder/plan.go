@@ -87,6 +87,7 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if c := recipe.AdditionalInstanceConfiguration; c != nil {
 		plan.UserData = text(c.UserDataOverride)
 	}
+	plan.Cache = shape.Tags[cacheTag] == "on"
 	if shape.Tags[onFailureTag] == "keep" {
 		plan.Infrastructure.TerminateOnFailure = false
 	}
@@ -97,6 +98,11 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 // it fails: "keep" overrides the infrastructure configuration for this one
 // image.
 const onFailureTag = "goldsmith:on-failure"
+
+// cacheTag is a tag that says whether components whose results were kept need
+// not run again: "on" or "off", of an image, or of a pipeline for all its images
+// that do not say it themselves.
+const cacheTag = "goldsmith:cache"
 
 // planParent finds the disk that a parent image stands for, and the parent's own
 // block devices.

@@ -15,9 +15,9 @@ import (
 var errPlanned = errors.New("planned")
 
 // PlanPipeline gives the plan of the image that a start of the pipeline would
-// make now. It starts the image in a transaction that it takes back, so that the
-// plan is the very one; nothing is stored.
-func (s *Service) PlanPipeline(ctx context.Context, pipelineARN string) (*engine.Plan, error) {
+// make now, with tags on the image. It starts the image in a transaction that it
+// takes back, so that the plan is the very one; nothing is stored.
+func (s *Service) PlanPipeline(ctx context.Context, pipelineARN string, tags map[string]string) (*engine.Plan, error) {
 	a, ok := parseARN(pipelineARN)
 	if !ok || a.Kind != pipeline || a.form != nameOnly {
 		return nil, fmt.Errorf("%q is not the ARN of an image pipeline", pipelineARN)
@@ -31,7 +31,7 @@ func (s *Service) PlanPipeline(ctx context.Context, pipelineARN string) (*engine
 		if err != nil {
 			return err
 		}
-		made, err := planner.startPipeline(ctx, tx, r, p, row, api.BuildTypeUserInitiated, nil)
+		made, err := planner.startPipeline(ctx, tx, r, p, row, api.BuildTypeUserInitiated, tags)
 		if err != nil {
 			return err
 		}

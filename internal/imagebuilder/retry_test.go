@@ -134,17 +134,17 @@ func TestPlanPipeline(t *testing.T) {
 	t.Parallel()
 	f := open(t)
 	pipe := f.pipeline("web")
-	plan := must(f.PlanPipeline(f.ctx, pipe))(t)
-	again := must(f.PlanPipeline(f.ctx, pipe))(t)
+	plan := must(f.PlanPipeline(f.ctx, pipe, nil))(t)
+	again := must(f.PlanPipeline(f.ctx, pipe, nil))(t)
 	same(t, "digest of the same plan", again.Digest(), plan.Digest())
 	if images := must(f.ListImages(f.ctx, &api.ListImagesInput{}))(t).ImageVersionList; len(images) != 0 {
 		t.Errorf("planning left %d images", len(images))
 	}
 	image := f.start(pipe)
 	same(t, "plan of the image that is started then", must(f.Plan(f.ctx, image))(t).Digest(), plan.Digest())
-	_, err := f.PlanPipeline(f.ctx, prefix+"image-pipeline/none")
+	_, err := f.PlanPipeline(f.ctx, prefix+"image-pipeline/none", nil)
 	wantFault(t, err, "ResourceNotFoundException")
-	_, err = f.PlanPipeline(f.ctx, "web")
+	_, err = f.PlanPipeline(f.ctx, "web", nil)
 	if err == nil {
 		t.Error("a name was taken for an ARN")
 	}

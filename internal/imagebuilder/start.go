@@ -51,6 +51,12 @@ func (s *Service) startPipeline(ctx context.Context, tx *store.Tx, r request, p 
 		tags = make(map[string]string)
 	}
 	maps.Copy(tags, given)
+	if use, asked := p.Tags[cacheTag]; asked && tags[cacheTag] == "" {
+		if tags == nil {
+			tags = make(map[string]string)
+		}
+		tags[cacheTag] = use
+	}
 	shape := &api.Image{
 		SourcePipelineArn: p.Arn, SourcePipelineName: p.Name, EnhancedImageMetadataEnabled: p.EnhancedImageMetadataEnabled, ImageTestsConfiguration: p.ImageTestsConfiguration, Tags: tags,
 		ImageScanningConfiguration: p.ImageScanningConfiguration, ExecutionRole: p.ExecutionRole, Workflows: p.Workflows, BuildType: &by,

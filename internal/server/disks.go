@@ -10,6 +10,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/disk"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
 	"github.com/goldsmith-build/goldsmith/internal/objects"
+	"github.com/goldsmith-build/goldsmith/internal/stepcache"
 )
 
 // Disks is the disk store of a data folder, as the engine wants it.
@@ -34,6 +35,11 @@ func OpenDisks(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*Disks
 	return &Disks{Store: disks, objects: blobs}, nil
 }
 
+// states are the kept states of volumes, beside the blocks of their disks.
+func (d *Disks) states(cfg *config.Config) *stepcache.Cache {
+	return stepcache.New(d.objects, int64(cfg.StepCache)<<30)
+}
+
 // Volume implements engine.Disks.
 func (d *Disks) Volume(ctx context.Context, snapshot, file string, sizeGiB int64) (string, error) {
 	return d.Store.Volume(ctx, snapshot, file, sizeGiB<<30)
@@ -48,7 +54,7 @@ func (d *Disks) Snapshot(ctx context.Context, file, parent string) (engine.Store
 	if err := d.Adopt(ctx, made.ID, file); err != nil {
 		return engine.Stored{}, err
 	}
-	return engine.Stored{Snapshot: made.ID, Blocks: made.Blocks, NewBlocks: made.NewBlocks, NewBytes: made.NewBytes}, nil
+	return engine.Stored{Snapshot: made.ID, Blocks: made.Blocks, NewBlocks: made.NewBlocks, NewBytes: made.NewBytes, Changed: int64(made.Changed) * disk.BlockSize}, nil
 }
 
 // Collect implements engine.Disks.

@@ -12,9 +12,10 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/session"
 )
 
-// Plan gives the plan of the image that a start of the pipeline would make now.
-// It needs no running server, and works beside one.
-func Plan(ctx context.Context, cfg *config.Config, log *slog.Logger, pipelineARN string) (_ *engine.Plan, err error) {
+// Plan gives the plan of the image that a start of the pipeline would make now,
+// with tags on the image and toe as the executor. It needs no running server, and
+// works beside one.
+func Plan(ctx context.Context, cfg *config.Config, log *slog.Logger, toe, pipelineARN string, tags map[string]string) (_ *engine.Plan, err error) {
 	s := &Server{log: log, config: cfg}
 	if s.dir, err = datadir.Open(cfg.DataDir); err != nil {
 		return nil, err
@@ -37,7 +38,11 @@ func Plan(ctx context.Context, cfg *config.Config, log *slog.Logger, pipelineARN
 	if err != nil {
 		return nil, err
 	}
-	plan, err := service.PlanPipeline(ctx, pipelineARN)
+	plan, err := service.PlanPipeline(ctx, pipelineARN, tags)
+	if err == nil {
+		steps := engine.Steps{States: s.disks.states(cfg), Kind: Kinds(cfg, s.dir)[0].Name(), Executor: toe}
+		err = steps.Mark(ctx, plan)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("planning %s: %w", pipelineARN, err)
 	}

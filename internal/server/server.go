@@ -183,7 +183,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		kinds[1] = kinds[0]
 	}
 	s.engine, err = engine.New(ctx, engine.Config{
-		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
+		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Steps: s.disks.states(o.Config), Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
 		Functions: functions, Buckets: buckets, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: s.queues,

@@ -2,6 +2,8 @@ package action
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -62,13 +64,14 @@ func s3Download(ctx context.Context, h *Host, e Entry) (Output, error) {
 		return nil, fmt.Errorf("source %w", err)
 	}
 	owner, written := e.String("expectedBucketOwner"), e.String("destination")
+	fetch := Fetch{Action: "S3Download", Source: e.String("source"), Owner: owner}
 	prefix, isPrefix := strings.CutSuffix(key, "*")
 	if !isPrefix {
 		target := h.Path(written)
 		if strings.HasSuffix(written, "/") {
 			target = filepath.Join(target, path.Base(key))
 		}
-		return nil, getObject(ctx, h, bucket, key, owner, target, e.Bool("overwrite"))
+		return nil, getObject(ctx, h, fetch, bucket, key, target, e.Bool("overwrite"))
 	}
 	keys, err := h.Cloud.ListObjects(ctx, bucket, prefix, owner, maxPrefixObjects+1)
 	if err != nil {
@@ -89,7 +92,8 @@ func s3Download(ctx context.Context, h *Host, e Entry) (Output, error) {
 		if !filepath.IsLocal(relative) {
 			return nil, fmt.Errorf("the key %q would leave the destination folder", key)
 		}
-		if err := getObject(ctx, h, bucket, key, owner, filepath.Join(h.Path(written), relative), e.Bool("overwrite")); err != nil {
+		fetch.Object = key
+		if err := getObject(ctx, h, fetch, bucket, key, filepath.Join(h.Path(written), relative), e.Bool("overwrite")); err != nil {
 			return nil, err
 		}
 	}
@@ -97,8 +101,8 @@ func s3Download(ctx context.Context, h *Host, e Entry) (Output, error) {
 }
 
 // getObject writes beside the target and puts the file in place when it is
-// complete.
-func getObject(ctx context.Context, h *Host, bucket, key, owner, target string, overwrite bool) error {
+// complete; then it tells what it got.
+func getObject(ctx context.Context, h *Host, fetch Fetch, bucket, key, target string, overwrite bool) error {
 	if info, err := os.Stat(target); err == nil {
 		if info.IsDir() {
 			return fmt.Errorf("the destination %s is a folder; end it in a separator to download into it", target)
@@ -117,11 +121,17 @@ func getObject(ctx context.Context, h *Host, bucket, key, owner, target string, 
 		return err
 	}
 	defer os.Remove(part.Name())
-	err = h.Cloud.GetObject(ctx, bucket, key, owner, part)
+	digest := sha256.New()
+	err = h.Cloud.GetObject(ctx, bucket, key, fetch.Owner, io.MultiWriter(part, digest))
 	if err := errors.Join(err, keepMode(part, target), part.Close()); err != nil {
 		return err
 	}
-	return os.Rename(part.Name(), target)
+	if err := os.Rename(part.Name(), target); err != nil {
+		return err
+	}
+	fetch.SHA256 = hex.EncodeToString(digest.Sum(nil))
+	h.fetched(fetch)
+	return nil
 }
 
 func s3Upload(ctx context.Context, h *Host, e Entry) (Output, error) {

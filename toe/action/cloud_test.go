@@ -99,7 +99,17 @@ func TestS3Download(t *testing.T) {
 			}
 			h.Cloud = cloud
 			tree(t, h.Dir, tc.before...)
+			var told []Fetch
+			h.Fetched = func(f Fetch) { told = append(told, f) }
 			_, err := do(t, h, "S3Download", tc.inputs)
+			for _, f := range told {
+				if f.Source != tc.inputs["source"] || len(f.SHA256) != 64 || (f.Object != "") != strings.HasSuffix(f.Source, "*") {
+					t.Errorf("told of %+v", f)
+				}
+			}
+			if tc.err == "" && len(told) == 0 {
+				t.Error("told of no file")
+			}
 			if got := errorText(err); tc.err == "" && got != "" || !strings.Contains(got, tc.err) {
 				t.Errorf("error %q, want %q", got, tc.err)
 			}

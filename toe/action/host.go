@@ -37,11 +37,26 @@ type Host struct {
 	// HTTP makes the client of WebDownload.
 	HTTP func(ignoreCertificateErrors bool) *http.Client
 
+	// Fetched is told of every file that a module got from elsewhere; nil for
+	// nobody. What the document pins by a checksum is not told.
+	Fetched func(Fetch)
+
 	// Cloud is AWS; nil if the run has no access to it.
 	Cloud Cloud
 
 	// Document runs a document within this run (ExecuteDocument).
 	Document func(ctx context.Context, call DocumentCall) (Result, error)
+}
+
+// Fetch is a file that a module got from elsewhere, and what it held then.
+type Fetch struct {
+	Action string `json:"action"`           // "WebDownload", "S3Download"
+	Source string `json:"source,omitempty"` // as given to the module; "" if it must not be shown
+	Object string `json:"object,omitempty"` // the key, where Source stands for several objects
+	Owner  string `json:"owner,omitempty"`  // expected owner of the bucket
+	SHA256 string `json:"sha256,omitempty"` // of the content, hex
+
+	IgnoreCertificateErrors bool `json:"ignoreCertificateErrors,omitempty"`
 }
 
 // DocumentCall is what ExecuteDocument asks its host to run.
@@ -58,6 +73,12 @@ func (h *Host) Path(p string) string {
 		return filepath.Clean(p)
 	}
 	return filepath.Join(h.Dir, p)
+}
+
+func (h *Host) fetched(f Fetch) {
+	if h.Fetched != nil {
+		h.Fetched(f)
+	}
 }
 
 func (h *Host) logf(format string, args ...any) { h.Log(fmt.Sprintf(format, args...)) }

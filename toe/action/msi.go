@@ -98,14 +98,18 @@ func (i *installer) fetch(ctx context.Context, h *Host, location, dir string) (s
 			return "", fmt.Errorf("path %w", err)
 		}
 		target := filepath.Join(dir, installerName(key))
-		return target, getObject(ctx, h, bucket, key, "", target, true)
+		return target, getObject(ctx, h, Fetch{Action: "S3Download", Source: location}, bucket, key, target, true)
 	case strings.HasPrefix(location, "http://"), strings.HasPrefix(location, "https://"):
 		u, err := url.Parse(location)
 		if err != nil {
 			return "", fmt.Errorf("path is not a URL: %w", errors.Unwrap(err))
 		}
 		target := filepath.Join(dir, installerName(u.Path))
-		return target, downloadRetrying(ctx, h, h.HTTP(false), location, target, checksum{})
+		digest, err := downloadRetrying(ctx, h, h.HTTP(false), location, target, checksum{})
+		if err == nil {
+			h.fetched(Fetch{Action: "WebDownload", Source: location, SHA256: digest})
+		}
+		return target, err
 	}
 	if strings.ContainsAny(location, "\"\x00\r\n") {
 		return "", errors.New("path holds a character that no file's name has")

@@ -66,28 +66,34 @@ func webDownload(ctx context.Context, h *Host, e Entry) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
 		return "", err
 	}
-	return target, downloadRetrying(ctx, h, h.HTTP(e.Bool("ignoreCertificateErrors")), source, target, sum)
+	careless := e.Bool("ignoreCertificateErrors")
+	got, err := downloadRetrying(ctx, h, h.HTTP(careless), source, target, sum)
+	if err == nil && !sum.given() {
+		h.fetched(Fetch{Action: "WebDownload", Source: source, SHA256: got, IgnoreCertificateErrors: careless})
+	}
+	return target, err
 }
 
-// downloadRetrying gets one file, again after failures that may pass.
-func downloadRetrying(ctx context.Context, h *Host, client *http.Client, source, target string, sum checksum) error {
+// downloadRetrying gets one file, again after failures that may pass, and gives
+// its digest.
+func downloadRetrying(ctx context.Context, h *Host, client *http.Client, source, target string, sum checksum) (string, error) {
 	defer client.CloseIdleConnections()
 	client.CheckRedirect = checkRedirect
 	pause := retryPause
 	for try := 1; ; try++ {
 		h.logf("WebDownload: %s to %s", redact(source), target)
-		err := download(ctx, client, source, target, sum)
+		digest, err := download(ctx, client, source, target, sum)
 		if err == nil {
-			return nil
+			return digest, nil
 		}
 		var again *retryError
 		if try == downloadTries || !errors.As(err, &again) || ctx.Err() != nil {
-			return fmt.Errorf("downloading %s: %w", redact(source), err)
+			return "", fmt.Errorf("downloading %s: %w", redact(source), err)
 		}
 		h.logf("WebDownload: try %d of %d failed: %v", try, downloadTries, err)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", ctx.Err()
 		case <-time.After(pause):
 		}
 		pause *= 2
@@ -143,11 +149,12 @@ func (e *retryError) Error() string { return e.err.Error() }
 func (e *retryError) Unwrap() error { return e.err }
 
 // download gets one file once. It is written beside the target and put in its
-// place when complete and verified, so that the target is never half a file.
-func download(ctx context.Context, client *http.Client, source, target string, sum checksum) error {
+// place when complete and verified, so that the target is never half a file. The
+// digest is that of the checksum, or SHA-256 where none was given, in hex.
+func download(ctx context.Context, client *http.Client, source, target string, sum checksum) (digest string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -156,35 +163,35 @@ func download(ctx context.Context, client *http.Client, source, target string, s
 			err = urlErr.Err // the URL may hold secrets
 		}
 		if errors.Is(err, errRedirect) {
-			return err
+			return "", err
 		}
-		return &retryError{err}
+		return "", &retryError{err}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		err := fmt.Errorf("the server answered %q", resp.Status)
 		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 {
-			return &retryError{err}
+			return "", &retryError{err}
 		}
-		return err
+		return "", err
 	}
 	part, err := os.CreateTemp(filepath.Dir(target), ".toe-download-*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer os.Remove(part.Name())
 	h := sum.new()
 	if err := receive(part, h, resp.Body); err != nil {
 		part.Close()
-		return err
+		return "", err
 	}
 	if err := errors.Join(keepMode(part, target), part.Close()); err != nil {
-		return err
+		return "", err
 	}
 	if err := sum.verify(h); err != nil {
-		return err
+		return "", err
 	}
-	return os.Rename(part.Name(), target)
+	return hex.EncodeToString(h.Sum(nil)), os.Rename(part.Name(), target)
 }
 
 // receive tells a failure of the network, which may pass, from one of the
