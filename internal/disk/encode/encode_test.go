@@ -139,6 +139,9 @@ func TestQEMUReadsTheSame(t *testing.T) {
 			if st, err := os.Stat(out); err != nil || st.Size() != length {
 				t.Errorf("the file has %d bytes, WriteVMDK says %d (%v)", st.Size(), length, err)
 			}
+			if most := MaxVMDK(d); length > most {
+				t.Errorf("the file has %d bytes, MaxVMDK says at most %d", length, most)
+			}
 			qemuImg(t, "compare", "-f", "raw", "-F", "vmdk", raw, out)
 			if said := qemuImg(t, "check", "-f", "vmdk", out); !strings.Contains(said, "No errors") {
 				t.Errorf("qemu-img check: %s", said)

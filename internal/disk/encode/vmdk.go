@@ -249,3 +249,10 @@ func (v *vmdk) end() error {
 	b = append(b, v.header(at)...)
 	return v.write(append(b, marker(0, markEnd)...))
 }
+
+// MaxVMDK is what WriteVMDK writes at most for a disk, bytes: as if nothing of
+// it could be compressed.
+func MaxVMDK(d Disk) int64 {
+	tables := d.Size()/(perTable*grain) + 1
+	return int64(len(d.Blocks()))*grainsPerBlock*(grain+2*sector) + tables*((1+tableSectors)*sector+4) + (overhead+8)*sector
+}
