@@ -24,6 +24,12 @@ type Large interface {
 	Abandon(ctx context.Context, bucket, key string) error
 }
 
+// Service is all that can be done with buckets.
+type Service interface {
+	Buckets
+	Large
+}
+
 // Uploaded is what an Upload did.
 type Uploaded struct {
 	Bytes int64 // of the object

@@ -49,6 +49,7 @@ const (
 	associateLicenses = "ASSOCIATE_LICENSES"
 	updateTemplates   = "UPDATE_LAUNCH_TEMPLATES"
 	putParameters     = "PUT_SSM_PARAMETERS"
+	exportAMI         = "EXPORT_AMI"
 )
 
 // delivered is the note that a delivery was made.

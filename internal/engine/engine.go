@@ -15,6 +15,7 @@ import (
 
 	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/export"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
@@ -40,14 +41,15 @@ type Config struct {
 
 	Steps *stepcache.Cache // the states after components; nil: none are kept
 
-	Dir       string         // the data folder: instances/ and logs/ are below it
-	Toe       string         // the executor binary that is put into instances
-	Builds    int            // how many images are worked on at once; 0: 2
-	Reserve   int64          // bytes of disk that a launch must leave free; 0: 1 GiB
-	Node      string         // names the data folder among those that share the database
-	Lease     time.Duration  // how long a worker may be silent before others take its images; 0: 30 s
-	Functions *function.Set  // what stands for Lambda functions and state machines; nil: nothing
-	Buckets   bucket.Buckets // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
+	Dir       string           // the data folder: instances/ and logs/ are below it
+	Toe       string           // the executor binary that is put into instances
+	Builds    int              // how many images are worked on at once; 0: 2
+	Reserve   int64            // bytes of disk that a launch must leave free; 0: 1 GiB
+	Node      string           // names the data folder among those that share the database
+	Lease     time.Duration    // how long a worker may be silent before others take its images; 0: 30 s
+	Functions *function.Set    // what stands for Lambda functions and state machines; nil: nothing
+	Buckets   bucket.Buckets   // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
+	Exports   *export.Exporter // writes disks into buckets; nil: an image that asks for it fails
 	Log       *slog.Logger
 	Observer  Observer // nil: nobody watches
 	Now       func() time.Time
@@ -126,6 +128,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{engine: e})
 	river.AddWorker(workers, &remover{engine: e})
+	river.AddWorker(workers, &abandoner{engine: e})
 	if cfg.Register != nil {
 		cfg.Register(workers)
 	}

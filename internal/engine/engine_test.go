@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/export"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
@@ -37,6 +38,8 @@ type world struct {
 	store     *store.Store
 	cloud     *cloud.World
 	params    *parameter.Store
+	export    *export.Exporter
+	made      string // the snapshot of new AMIs; "": "made"
 	plan      *Plan
 	engine    *Engine // the last that was started
 
@@ -109,7 +112,7 @@ func (w *world) open() {
 func (w *world) start() (e *Engine, stop func()) {
 	w.t.Helper()
 	cfg := Config{
-		Store: w.store, Cloud: w.cloud, Params: w.params, Disks: paperDisks{}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
+		Store: w.store, Cloud: w.cloud, Params: w.params, Exports: w.export, Disks: paperDisks{w.made}, Builder: paperKind{w, "sandbox"}, Tester: paperKind{w, "vm"},
 		Resolver: w, Recorder: w, Functions: w.functions, Dir: w.dir, Builds: w.builds, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Reserve: 1,
 	}
 	if w.change != nil {
@@ -365,14 +368,14 @@ func (p *paper) Exec(ctx context.Context, cmd instance.Command) (int, error) {
 	return 0, nil
 }
 
-// paperDisks makes empty files.
-type paperDisks struct{}
+// paperDisks makes empty files, and snapshots of one ID.
+type paperDisks struct{ made string }
 
 func (paperDisks) Volume(_ context.Context, _, file string, _ int64) (string, error) {
 	return "paper", os.WriteFile(file, nil, 0o600)
 }
-func (paperDisks) Snapshot(_ context.Context, file, _ string) (Stored, error) {
-	return Stored{Snapshot: "made", Blocks: 3, NewBlocks: 1}, os.Remove(file)
+func (d paperDisks) Snapshot(_ context.Context, file, _ string) (Stored, error) {
+	return Stored{Snapshot: orText(d.made, "made"), Blocks: 3, NewBlocks: 1}, os.Remove(file)
 }
 func (paperDisks) Disk(context.Context, string) (string, func(), error) {
 	return "/paper", func() {}, nil

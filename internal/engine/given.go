@@ -59,7 +59,7 @@ func givenConfigurations(given any) ([]Destination, error) {
 		Region    string          `json:"region"`
 		Licenses  []string        `json:"licenseConfigurationArns"`
 		Fast      json.RawMessage `json:"fastLaunchConfigurations"`
-		Export    json.RawMessage `json:"s3ExportConfiguration"`
+		Exports   []S3Export      `json:"s3ExportConfiguration"`
 		Templates []struct {
 			ID         string `json:"launchTemplateId"`
 			Account    string `json:"accountId"`
@@ -79,10 +79,10 @@ func givenConfigurations(given any) ([]Destination, error) {
 		if slices.ContainsFunc(all, func(e Destination) bool { return e.Region == g.Region }) {
 			return nil, fmt.Errorf("configurations[%d]: the region %s is named twice", i, g.Region)
 		}
-		if len(g.Fast) > 0 || len(g.Export) > 0 {
-			return nil, fmt.Errorf("configurations[%d]: exports and fast launch are not available in this version", i)
+		if len(g.Fast) > 0 {
+			return nil, fmt.Errorf("configurations[%d]: fast launch is not available in this version", i)
 		}
-		d := Destination{Region: g.Region, Licenses: g.Licenses}
+		d := Destination{Region: g.Region, Licenses: g.Licenses, Exports: g.Exports}
 		for _, t := range g.Templates {
 			d.LaunchTemplates = append(d.LaunchTemplates, LaunchTemplate(t))
 		}

@@ -58,6 +58,9 @@ func (c *call) integrations(destinations []Destination, images []distributed) []
 		for _, p := range d.Parameters {
 			all = append(all, c.putParameter(p, d.Region, images))
 		}
+		for _, x := range d.Exports {
+			all = append(all, c.export(x, d.Region, images))
+		}
 	}
 	for i := range all {
 		all[i].needsAMI()

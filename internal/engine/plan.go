@@ -135,6 +135,7 @@ type Destination struct {
 	LaunchPermissions LaunchPermissions `json:"launchPermissions"`
 	LaunchTemplates   []LaunchTemplate  `json:"launchTemplates,omitempty"`
 	Parameters        []SSMParameter    `json:"ssmParameters,omitempty"`
+	Exports           []S3Export        `json:"s3Exports,omitempty"`
 	Licenses          []string          `json:"licenses,omitempty"` // ARNs of licence configurations: they are kept with the plan
 }
 
@@ -150,6 +151,14 @@ type SSMParameter struct {
 	Name     string `json:"name"`
 	Account  string `json:"account,omitempty"`  // whose AMI, and whose parameter; "": the image's owner
 	DataType string `json:"dataType,omitempty"` // "text", "aws:ec2:image"; "": text
+}
+
+// S3Export is a bucket that gets the disk of the new AMI.
+type S3Export struct {
+	Format string `json:"diskImageFormat"` // "RAW", "VHD", "VMDK"
+	Bucket string `json:"s3Bucket"`
+	Prefix string `json:"s3Prefix,omitempty"`
+	Role   string `json:"roleName,omitempty"`
 }
 
 // LaunchPermissions says who may launch an AMI besides its owner.

@@ -112,6 +112,12 @@ func (d Destination) text() string {
 	if len(all) > 0 {
 		parts = append(parts, "launched by "+strings.Join(all, ", "))
 	}
+	for _, x := range d.Exports {
+		parts = append(parts, x.Format+" in "+x.url())
+	}
+	if len(d.Licenses) > 0 {
+		parts = append(parts, "licences "+strings.Join(d.Licenses, ", "))
+	}
 	return strings.Join(parts, "; ")
 }
 

@@ -222,6 +222,9 @@ func (r *run) end(ctx context.Context, cause error, first ...func(*store.Tx) err
 		if err := r.takeBack(ctx, tx, to); err != nil {
 			return err
 		}
+		if err := r.leaveExports(ctx, tx, to); err != nil {
+			return err
+		}
 		if err := r.closeWorkflows(tx, to, reason); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
@@ -383,6 +384,12 @@ func planDestinations(r request, c *api.DistributionConfiguration) ([]engine.Des
 		for _, p := range d.SsmParameterConfigurations {
 			out.Parameters = append(out.Parameters, engine.SSMParameter{Name: text(p.ParameterName), Account: text(p.AmiAccountId), DataType: text(p.DataType)})
 		}
+		if x := d.S3ExportConfiguration; x != nil {
+			if err := bucket.ValidName(text(x.S3Bucket)); err != nil {
+				return nil, fault.New(api.CodeClient, "The distribution configuration exports the image of %s to a bucket that there cannot be: %v.", out.Region, err)
+			}
+			out.Exports = []engine.S3Export{{Format: string(or(x.DiskImageFormat, "")), Bucket: text(x.S3Bucket), Prefix: text(x.S3Prefix), Role: text(x.RoleName)}}
+		}
 		if ami := d.AmiDistributionConfiguration; ami != nil {
 			out.Name, out.Description, out.Tags, out.KMSKeyID, out.TargetAccounts = text(ami.Name), text(ami.Description), ami.AmiTags, text(ami.KmsKeyId), ami.TargetAccountIds
 			if p := ami.LaunchPermission; p != nil {
@@ -406,7 +413,7 @@ func undistributable(d *api.Distribution) error {
 		what  string
 		asked bool
 	}{
-		{"container images", d.ContainerDistributionConfiguration != nil}, {"S3 exports", d.S3ExportConfiguration != nil}, {"fast launch", len(d.FastLaunchConfigurations) > 0},
+		{"container images", d.ContainerDistributionConfiguration != nil}, {"fast launch", len(d.FastLaunchConfigurations) > 0},
 	} {
 		if output.asked {
 			return fault.New(api.CodeClient, "The distribution configuration asks for %s in %s, which are not available in this version.", output.what, text(d.Region))

@@ -197,7 +197,7 @@ func TestPlanRefusals(t *testing.T) {
 	dist := must(f.CreateDistributionConfiguration(f.ctx, &api.CreateDistributionConfigurationInput{Name: p("export"), ClientToken: f.token(), Distributions: []api.Distribution{
 		{Region: p(home), S3ExportConfiguration: &api.S3ExportConfiguration{RoleName: p("r"), DiskImageFormat: p(api.DiskImageFormatRaw), S3Bucket: p("b")}}}}))(t).DistributionConfigurationArn
 	_, err := f.planned(f.recipe("plain", "1.0.0"), func(in *api.CreateImageInput) { in.DistributionConfigurationArn = dist })
-	wantFault(t, err, "ClientException", "S3 exports")
+	wantFault(t, err, "ClientException", "bucket")
 	_, err = f.Plan(f.ctx, prefix+"image/none/1.0.0/1")
 	wantFault(t, err, "ResourceNotFoundException")
 

@@ -22,7 +22,7 @@ import (
 )
 
 // openBuckets gives the buckets that definitions name.
-func openBuckets(ctx context.Context, cfg *config.Config, dir datadir.Dir) (bucket.Buckets, error) {
+func openBuckets(ctx context.Context, cfg *config.Config, dir datadir.Dir) (bucket.Service, error) {
 	if !cfg.S3.Used() {
 		return bucket.Folder(dir.Buckets()), nil
 	}

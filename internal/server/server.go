@@ -17,6 +17,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/export"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/topic"
@@ -185,7 +186,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Steps: s.disks.states(o.Config), Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
-		Functions: functions, Buckets: buckets, Log: s.log, Observer: s.metrics,
+		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics,
 		Register: s.outbox.Register, Queues: s.queues,
 	})
 	if err != nil {
@@ -197,7 +198,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 }
 
 // newService is the service over the server's parts, without an engine.
-func (s *Server) newService(ctx context.Context, cfg *config.Config, world *cloud.World, functions *function.Set) (*imagebuilder.Service, *base.Store, bucket.Buckets, error) {
+func (s *Server) newService(ctx context.Context, cfg *config.Config, world *cloud.World, functions *function.Set) (*imagebuilder.Service, *base.Store, bucket.Service, error) {
 	parents, err := base.Open(s.dir.Parents(), s.disks.Store)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("opening the parent images: %w", err)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -72,13 +71,24 @@ func Put(tx *store.Tx, t Task) error {
 		return fmt.Errorf("encoding %s: %w", t.ID, err)
 	}
 	row := store.Resource{
-		Key: store.Key{Kind: taskKind, Account: t.Account, Region: t.Region, Name: t.ID}, ARN: t.ARN(), Status: t.Status, Parent: t.Image, Created: t.Created, Doc: doc,
+		Key: store.Key{Kind: taskKind, Account: t.Account, Region: t.Region, Name: t.ID}, ARN: t.ARN(), Status: t.Status, Parent: family(t.Image), Created: t.Created, Doc: doc,
 	}
-	err = tx.Insert(row)
-	if errors.Is(err, store.ErrExists) {
-		err = tx.Update(row)
+	_, known, err := tx.Resource(row.ARN)
+	if err != nil {
+		return err
 	}
-	return err
+	if known {
+		return tx.Update(row)
+	}
+	return tx.Insert(row)
+}
+
+// family is the parent of an image's tasks; the image itself has other children.
+func family(imageARN string) string {
+	if imageARN == "" {
+		return ""
+	}
+	return imageARN + "#exports"
 }
 
 // Get gives a task of an account in a region.
@@ -94,15 +104,12 @@ func Get(tx *store.Tx, account, region, id string) (t Task, ok bool, err error) 
 // Of gives the tasks of an image's distribution.
 func Of(tx *store.Tx, imageARN string) ([]Task, error) {
 	const most = 10_000 // regions times formats are far fewer
-	rows, err := tx.Children(imageARN, store.Cursor{}, most)
+	rows, err := tx.Children(family(imageARN), store.Cursor{}, most)
 	if err != nil {
 		return nil, err
 	}
 	var all []Task
 	for _, row := range rows {
-		if row.Kind != taskKind {
-			continue
-		}
 		t, err := read(row)
 		if err != nil {
 			return nil, err
