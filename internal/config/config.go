@@ -44,7 +44,7 @@ type Config struct {
 
 	Organizations []Organization `yaml:"organizations"`
 
-	Events        []Webhook     `yaml:"events"`        // what is told of events of images
+	Events        []Receiver    `yaml:"events"`        // what is told of events of images
 	Notifications Notifications `yaml:"notifications"` // where messages may go
 	TestInstances string        `yaml:"testInstances"` // what tests run in: "vm" (default), which boots the image, or TestInSandbox
 	Functions     []Function    `yaml:"functions"`     // what workflows call in the place of Lambda functions and state machines

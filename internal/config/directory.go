@@ -177,10 +177,7 @@ func (c *Config) hasSecrets() bool {
 	if c.S3.SecretAccessKey != "" {
 		return true
 	}
-	if slices.ContainsFunc(c.Events, func(w Webhook) bool { return w.Secret != "" }) {
-		return true
-	}
-	if slices.ContainsFunc(c.Events, func(w Webhook) bool { return w.Secret != "" }) {
+	if slices.ContainsFunc(c.Events, func(r Receiver) bool { return r.Secret != "" }) {
 		return true
 	}
 	for _, a := range c.Accounts {

@@ -148,6 +148,9 @@ func (s *Service) startDistribution(ctx context.Context, tx *store.Tx, r request
 	if err := tx.PutPlan(a.String(), data); err != nil {
 		return arn{}, err
 	}
+	if err := s.tellState(ctx, tx, a, "", string(engine.Pending)); err != nil {
+		return arn{}, err
+	}
 	if err := s.queue.Enqueue(ctx, tx, a.String()); err != nil {
 		return arn{}, fmt.Errorf("queueing %s: %w", a, err)
 	}

@@ -1,6 +1,7 @@
 package imagebuilder
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,7 +41,7 @@ func (act *lifecycleAct) outcome(r request, status api.LifecycleExecutionResourc
 // carryOut does to an image and to its AMIs what an act says, and records what
 // became of each. It fails only if the rows cannot be read or written: what
 // cannot be done is the outcome of the act.
-func (s *Service) carryOut(tx *store.Tx, r request, execution string, run *lifecycleRun, act *lifecycleAct) error {
+func (s *Service) carryOut(ctx context.Context, tx *store.Tx, r request, execution string, run *lifecycleRun, act *lifecycleAct) error {
 	const success, skipped, failed = api.LifecycleExecutionResourceStatusSuccess, api.LifecycleExecutionResourceStatusSkipped, api.LifecycleExecutionResourceStatusFailed
 	a, ok := parseARN(text(act.ResourceId))
 	if !ok {
@@ -83,11 +84,14 @@ func (s *Service) carryOut(tx *store.Tx, r request, execution string, run *lifec
 	}
 	act.outcome(r, success, "")
 	run.ResourcesImpactedSummary.HasImpactedResources = ptr(true)
-	return s.changeState(tx, r, execution, a, row, img, to)
+	return s.changeState(ctx, tx, r, execution, a, row, img, to)
 }
 
 // changeState moves an image to a state, or deletes it.
-func (s *Service) changeState(tx *store.Tx, r request, execution string, a arn, row store.Resource, img *api.Image, to api.ImageStatus) error {
+func (s *Service) changeState(ctx context.Context, tx *store.Tx, r request, execution string, a arn, row store.Resource, img *api.Image, to api.ImageStatus) error {
+	if err := s.tellState(ctx, tx, a, row.Status, string(to)); err != nil {
+		return err
+	}
 	switch to {
 	case api.ImageStatusDeleted:
 		if err := s.remove(tx, a); err != nil {

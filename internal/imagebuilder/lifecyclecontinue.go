@@ -77,7 +77,7 @@ func (s *Service) doAct(ctx context.Context, due, seen store.Resource) (stop boo
 		}
 		run.State = &api.LifecycleExecutionState{Status: ptr(api.LifecycleExecutionStatusInProgress)}
 		row.Status = text(run.State.Status)
-		if err := s.carryOut(tx, r, row.ARN, run, act); err != nil {
+		if err := s.carryOut(ctx, tx, r, row.ARN, run, act); err != nil {
 			return err
 		}
 		actRow.Status = text(act.State.Status)

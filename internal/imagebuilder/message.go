@@ -35,20 +35,8 @@ type Events interface {
 // the infrastructure configuration when the image is AVAILABLE or FAILED (User
 // Guide, "EventBridge integration" and "Amazon SNS integration").
 func (s *Service) tell(ctx context.Context, tx *store.Tx, a arn, shape *api.Image, from, to engine.Status) error {
-	if s.events != nil {
-		type state struct {
-			Status string `json:"status"`
-		}
-		err := s.events.Put(ctx, tx, a.String(), event.Event{
-			Kind: event.ImageStateChange, Account: a.Account, Region: a.Region, Resources: []string{a.String()},
-			Detail: struct {
-				Previous state `json:"previous-state"`
-				Now      state `json:"state"`
-			}{state{string(from)}, state{string(to)}},
-		})
-		if err != nil {
-			return err
-		}
+	if err := s.tellState(ctx, tx, a, string(from), string(to)); err != nil {
+		return err
 	}
 	if s.topics == nil || to != engine.Available && to != engine.Failed || shape.InfrastructureConfiguration == nil || shape.InfrastructureConfiguration.SnsTopicArn == nil {
 		return nil
@@ -62,6 +50,27 @@ func (s *Service) tell(ctx context.Context, tx *store.Tx, a arn, shape *api.Imag
 		return fmt.Errorf("encoding the message about %s: %w", a, err)
 	}
 	return s.topics.Announce(ctx, tx, *shape.InfrastructureConfiguration.SnsTopicArn, a.String(), string(text))
+}
+
+// tellState puts the event that an image came into a state, from another or, with
+// "", into the world.
+func (s *Service) tellState(ctx context.Context, tx *store.Tx, a arn, from, to string) error {
+	if s.events == nil {
+		return nil
+	}
+	type state struct {
+		Status string `json:"status"`
+	}
+	detail := struct {
+		Previous *state `json:"previous-state,omitempty"`
+		Now      state  `json:"state"`
+	}{Now: state{to}}
+	if from != "" {
+		detail.Previous = &state{from}
+	}
+	return s.events.Put(ctx, tx, a.String(), event.Event{
+		Kind: event.ImageStateChange, Account: a.Account, Region: a.Region, Resources: []string{a.String()}, Detail: detail,
+	})
 }
 
 // Waiting announces that a step of a workflow waits for SendWorkflowStepAction:

@@ -95,6 +95,7 @@ func TestTheMessageOfAnAvailableImage(t *testing.T) {
 	}
 	golden(t, "message-available.json", h.messages[1])
 	want := []string{
+		image + ` EC2 Image Builder Image State Change ` + alice + ` us-east-1 [` + image + `] {"state":{"status":"PENDING"}}`,
 		image + ` EC2 Image Builder Image State Change ` + alice + ` us-east-1 [` + image + `] {"previous-state":{"status":"PENDING"},"state":{"status":"BUILDING"}}`,
 		image + ` EC2 Image Builder Image State Change ` + alice + ` us-east-1 [` + image + `] {"previous-state":{"status":"BUILDING"},"state":{"status":"AVAILABLE"}}`,
 	}

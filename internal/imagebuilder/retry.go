@@ -41,6 +41,9 @@ func (s *Service) RetryImage(ctx context.Context, in *api.RetryImageInput) (*api
 		if err := s.checkBuilds(tx, r); err != nil {
 			return nil, err
 		}
+		if err := s.tellState(ctx, tx, a, row.Status, string(engine.Pending)); err != nil {
+			return nil, err
+		}
 		shape.State = &api.ImageState{Status: ptr(api.ImageStatusPending)}
 		row.Status, row.Updated = string(api.ImageStatusPending), r.now
 		if err := replace(tx, row, shape); err != nil {

@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	api "github.com/goldsmith-build/goldsmith/api/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/engine"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -135,6 +136,9 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, r request, parts pipe
 	shape.DateCreated, shape.OutputResources = date(r.now), &api.OutputResources{}
 	row := store.Resource{Status: string(api.ImageStatusPending), Parent: text(shape.SourcePipelineArn)}
 	if err := s.add(tx, r, a, row, shape); err != nil {
+		return arn{}, err
+	}
+	if err := s.tellState(ctx, tx, a, "", string(engine.Pending)); err != nil {
 		return arn{}, err
 	}
 	if err := s.queue.Enqueue(ctx, tx, a.String()); err != nil {

@@ -37,7 +37,7 @@ func (s *Service) StartResourceStateUpdate(ctx context.Context, in *api.StartRes
 		if err := updatable(tx, in, row, img); err != nil {
 			return nil, err
 		}
-		id, err := s.startStateUpdate(tx, r, in, row, img)
+		id, err := s.startStateUpdate(ctx, tx, r, in, row, img)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +113,7 @@ func notScheduled(tx *store.Tx, img *api.Image, to api.ResourceStatus) error {
 
 // startStateUpdate begins the execution, and ends it too if nothing has to be
 // waited for.
-func (s *Service) startStateUpdate(tx *store.Tx, r request, in *api.StartResourceStateUpdateInput, imageRow store.Resource, img *api.Image) (string, error) {
+func (s *Service) startStateUpdate(ctx context.Context, tx *store.Tx, r request, in *api.StartResourceStateUpdateInput, imageRow store.Resource, img *api.Image) (string, error) {
 	run := &lifecycleRun{}
 	run.State = &api.LifecycleExecutionState{Status: ptr(api.LifecycleExecutionStatusInProgress)}
 	row := store.Resource{}
@@ -140,7 +140,7 @@ func (s *Service) startStateUpdate(tx *store.Tx, r request, in *api.StartResourc
 		if err := replace(tx, imageRow, img); err != nil {
 			return "", err
 		}
-	} else if err := s.carryOut(tx, r, row.ARN, run, act); err != nil {
+	} else if err := s.carryOut(ctx, tx, r, row.ARN, run, act); err != nil {
 		return "", err
 	}
 	if err := addAct(tx, r, row.ARN, run, row.ARN, act); err != nil {

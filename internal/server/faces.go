@@ -8,7 +8,6 @@ import (
 	apissm "github.com/goldsmith-build/goldsmith/api/ssm"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
-	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/topic"
 	"github.com/goldsmith-build/goldsmith/internal/config"
@@ -42,11 +41,7 @@ func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
 		}
 		return s.URL
 	})
-	var hooks []event.Webhook
-	for _, e := range cfg.Events {
-		hooks = append(hooks, event.Webhook{URL: e.URL, Secret: string(e.Secret)})
-	}
-	s.events = event.New(s.outbox, hooks, nil)
+	s.openEvents(cfg)
 	return nil
 }
 

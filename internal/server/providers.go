@@ -1,8 +1,12 @@
 package server
 
 import (
+	"cmp"
+	"strings"
+
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/aws"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
 	"github.com/goldsmith-build/goldsmith/internal/config"
 )
 
@@ -21,6 +25,40 @@ func (s *Server) provide(cfg *config.Config, world *cloud.World) {
 	if len(accounts) > 0 {
 		world.Provide(provider)
 	}
+}
+
+// openEvents makes the receivers of the configuration get the events of images.
+func (s *Server) openEvents(cfg *config.Config) {
+	var hooks []event.Webhook
+	var receivers []aws.Receiver
+	for _, e := range cfg.Events {
+		if e.URL != "" {
+			hooks = append(hooks, event.Webhook{URL: e.URL, Secret: string(e.Secret)})
+			continue
+		}
+		arn := cmp.Or(e.Bus, e.Topic)
+		receivers = append(receivers, aws.Receiver{ARN: arn, Source: cmp.Or(e.Source, config.DefaultSource), Access: accessTo(cfg, arn, e.AWS)})
+	}
+	s.events = event.New(s.outbox, hooks, nil)
+	s.outbox.HandleBy(aws.EventScheme, aws.NewEvents(receivers))
+	for _, r := range receivers {
+		s.events.Also(r.Target())
+	}
+}
+
+// accessTo is how to get to what an ARN names: as it is said there, or as its
+// account is reached.
+func accessTo(cfg *config.Config, arn string, own *config.Access) aws.Account {
+	id := strings.Split(arn, ":")[4]
+	if own != nil {
+		return awsAccount(id, *own)
+	}
+	for _, a := range cfg.Accounts {
+		if a.ID == id && a.Provider == config.ProviderAWS {
+			return awsAccount(id, *a.AWS)
+		}
+	}
+	return aws.Account{ID: id}
 }
 
 func awsAccount(id string, a config.Access) aws.Account {

@@ -3,5 +3,5 @@
 //
 // It stands beside the topics of the cloud. The Image Builder service puts events
 // in the transactions that they tell of; package delivery brings them to the
-// webhooks that the configuration names.
+// webhooks that the configuration names, and to buses and topics of AWS.
 package event

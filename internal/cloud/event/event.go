@@ -42,8 +42,8 @@ type Event struct {
 	Detail    any      // as JSON, by kind
 }
 
-// posted is EventBridge's envelope.
-type posted struct {
+// Envelope is what receivers get: EventBridge's.
+type Envelope struct {
 	Version    string   `json:"version"`
 	ID         string   `json:"id"`
 	DetailType string   `json:"detail-type"`
@@ -52,7 +52,7 @@ type posted struct {
 	Time       string   `json:"time"`
 	Region     string   `json:"region"`
 	Resources  []string `json:"resources"`
-	Detail     any      `json:"detail"`
+	Detail     any      `json:"detail"` // by kind
 }
 
 // Webhook is a receiver.
@@ -61,11 +61,12 @@ type Webhook struct {
 	Secret string // signs the requests; "": they are not signed
 }
 
-// Bus has the webhooks.
+// Bus has the webhooks and the other receivers.
 type Bus struct {
 	outbox *delivery.Outbox
 	hooks  []Webhook
 	now    func() time.Time
+	others []string
 }
 
 // New returns a Bus, and makes it a writer of the outbox. now is the clock, nil
@@ -74,21 +75,25 @@ func New(outbox *delivery.Outbox, hooks []Webhook, now func() time.Time) *Bus {
 	if now == nil {
 		now = time.Now
 	}
-	b := &Bus{outbox, hooks, now}
+	b := &Bus{outbox: outbox, hooks: hooks, now: now}
 	outbox.Handle(scheme, b)
 	return b
 }
 
-// policy tries for some hours, as EventBridge tries for a day.
-var policy = delivery.Policy{MinDelayTarget: 5, MaxDelayTarget: 1200, NumRetries: 100, NumMinDelayRetries: 3, BackoffFunction: "exponential"}
+// Also has a target of the outbox, whose scheme somebody else handles, get the
+// events, too. Call it before the first event is put.
+func (b *Bus) Also(target string) { b.others = append(b.others, target) }
 
-// Put adds an event for every webhook to a transaction. Those of a lane reach a
-// webhook in the order in which they were put.
+// Policy tries for some hours, as EventBridge tries for a day.
+var Policy = delivery.Policy{MinDelayTarget: 5, MaxDelayTarget: 1200, NumRetries: 100, NumMinDelayRetries: 3, BackoffFunction: "exponential"}
+
+// Put adds an event for every receiver to a transaction. Those of a lane reach a
+// receiver in the order in which they were put.
 func (b *Bus) Put(ctx context.Context, tx *store.Tx, lane string, e Event) error {
-	if len(b.hooks) == 0 {
+	if len(b.hooks)+len(b.others) == 0 {
 		return nil
 	}
-	body, err := json.Marshal(posted{
+	body, err := json.Marshal(Envelope{
 		Version: "0", ID: uuid.NewString(), DetailType: e.Kind, Source: source, Account: e.Account, Time: b.now().UTC().Format("2006-01-02T15:04:05Z"), Region: e.Region, Resources: e.Resources, Detail: e.Detail,
 	})
 	if err != nil {
@@ -96,6 +101,11 @@ func (b *Bus) Put(ctx context.Context, tx *store.Tx, lane string, e Event) error
 	}
 	for _, hook := range b.hooks {
 		if err := b.outbox.Add(ctx, tx, scheme+":"+hook.URL, lane, body); err != nil {
+			return err
+		}
+	}
+	for _, target := range b.others {
+		if err := b.outbox.Add(ctx, tx, target, lane, body); err != nil {
 			return err
 		}
 	}
@@ -113,11 +123,11 @@ func (b *Bus) Write(ctx context.Context, d store.Delivery) (*http.Request, deliv
 		}
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(d.Body))
 		if err != nil {
-			return nil, policy, err
+			return nil, Policy, err
 		}
-		var e posted
+		var e Envelope
 		if err := json.Unmarshal(d.Body, &e); err != nil {
-			return nil, policy, err
+			return nil, Policy, err
 		}
 		at := strconv.FormatInt(b.now().Unix(), 10)
 		r.Header.Set("Content-Type", "application/json")
@@ -127,9 +137,9 @@ func (b *Bus) Write(ctx context.Context, d store.Delivery) (*http.Request, deliv
 		if hook.Secret != "" {
 			r.Header.Set("Webhook-Signature", "v1,"+Sign(hook.Secret, e.ID, at, d.Body))
 		}
-		return r, policy, nil
+		return r, Policy, nil
 	}
-	return nil, policy, delivery.ErrGone // it left the configuration
+	return nil, Policy, delivery.ErrGone // it left the configuration
 }
 
 // Sign gives the signature of a webhook's request, in base64. A secret that
