@@ -131,11 +131,7 @@ func (c *call) launchBuilder(ctx context.Context, m func() *machine, size shape,
 		return nil, err
 	}
 	for steps != nil {
-		found, err := c.furthest(ctx, steps)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
+		if !c.furthest(ctx, steps) {
 			break
 		}
 		inst, err := c.launchKept(ctx, m(), size, from, steps)
@@ -172,19 +168,19 @@ func (c *call) progress(from source) (*progress, error) {
 
 // furthest finds the furthest state of at most p.done components, and notes it
 // in p. States that turned out to be of no use lie behind p.done.
-func (c *call) furthest(ctx context.Context, p *progress) (bool, error) {
+func (c *call) furthest(ctx context.Context, p *progress) bool {
 	for ; p.done > 0; p.done-- {
 		state, ok, err := c.engine.Steps.Get(ctx, p.keys[p.done-1].Key)
 		if err != nil {
-			return false, fmt.Errorf("looking for kept states: %w", err)
+			c.log.printf("The state %s cannot be looked up: %v", short(p.keys[p.done-1].Key), err)
 		}
 		if ok && len(state.Chain) == p.done {
 			p.chain, p.snapshot, p.made = state.Chain, state.Snapshot, state
-			return true, nil
+			return true
 		}
 	}
 	p.chain, p.snapshot, p.made = nil, "", stepcache.State{}
-	return false, nil
+	return false
 }
 
 // launchKept launches an instance on the state in p. If that cannot be used, the
@@ -261,10 +257,12 @@ func (r *run) rewritePlan(ctx context.Context) error {
 	if err := r.log.writeFile("plan.json", append(slices.Clone(data), '\n')); err != nil {
 		return err
 	}
-	return r.engine.Store.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.PutPlan(r.arn, data); err != nil {
-			return fmt.Errorf("writing the plan: %w", err)
-		}
-		return nil
+	return r.engine.persist(ctx, "writing the plan", func() error {
+		return r.engine.Store.Write(ctx, func(tx *store.Tx) error {
+			if err := tx.PutPlan(r.arn, data); err != nil {
+				return fmt.Errorf("writing the plan: %w", err)
+			}
+			return nil
+		})
 	})
 }

@@ -62,7 +62,7 @@ func (p *Plan) origin(kind, executor string) string {
 	rest := *p
 	rest.Image = Image{Account: p.Image.Account, Region: p.Image.Region}
 	rest.Parent = Parent{Snapshot: p.Parent.Snapshot, Platform: p.Parent.Platform, Architecture: p.Parent.Architecture}
-	rest.Components, rest.Workflows, rest.Destinations, rest.Omitted, rest.AMITags = nil, nil, nil, nil, nil
+	rest.Components, rest.Workflows, rest.Destinations, rest.Omitted, rest.AMITags, rest.Given = nil, nil, nil, nil, nil, nil
 	rest.Volume = Volume{SizeGiB: max(p.Volume.SizeGiB, p.Parent.SizeGiB)}
 	rest.Tests, rest.Metadata, rest.Scan, rest.LogGroup, rest.Cache = false, false, false, "", false
 	infra := &rest.Infrastructure

@@ -25,7 +25,12 @@ type Plan struct {
 	UserData       string         `json:"userData,omitempty"` // base64: run in the build instance before its components
 	Destinations   []Destination  `json:"destinations"`       // always holds the build region, first
 	Omitted        []Omission     `json:"omitted,omitempty"`
-	Cache          bool           `json:"cache"` // components whose state was kept are not run again
+
+	// Given are the values that the start of the image gave to parameters; the
+	// components and workflows have them already.
+	Given []GivenParameter `json:"given,omitempty"`
+
+	Cache bool `json:"cache"` // components whose state was kept are not run again
 }
 
 // Omission is a part of the image's making that is left out, and why.
@@ -77,6 +82,14 @@ type Component struct {
 
 // Parameter is a component parameter's value for this build.
 type Parameter struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// GivenParameter is a value that the start of an image gave.
+type GivenParameter struct {
+	Kind  string `json:"kind"` // "component" or "workflow"
+	Of    string `json:"of"`   // its name, normalised
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }

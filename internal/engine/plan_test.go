@@ -29,6 +29,7 @@ steps:
 			Platform: "Linux", Architecture: "x86_64", RootDevice: "/dev/xvda", BootMode: "uefi-preferred"},
 		Components: []Component{
 			{ARN: "arn:aws:imagebuilder:us-east-1:123456789012:component/web/1.0.0/1", Name: "web", Digest: "abcdef0123456789", Data: "…", Parameters: []Parameter{{Name: "Port", Value: "80"}}, Phases: []string{"build", "validate"}},
+			{ARN: "arn:aws:imagebuilder:us-east-1:123456789012:component/stamp/1.0.0/1", Name: "stamp", Digest: "0123456789abcdef", Data: "{{ context:date }}", Phases: []string{"build"}},
 			{ARN: "arn:aws:imagebuilder:us-east-1:aws:component/simple-boot-test-linux/1.0.0/1", Name: "simple-boot-test-linux", Digest: "fedcba9876543210", Data: "…", Phases: []string{"test"}},
 		},
 		Volume: Volume{SizeGiB: 8, Devices: []BlockDevice{
@@ -41,11 +42,14 @@ steps:
 			{Region: "us-east-1", LaunchPermissions: LaunchPermissions{Groups: []string{"all"}}},
 			{Region: "eu-west-1", Name: "demo {{ imagebuilder:buildDate }}", TargetAccounts: []string{"111122223333"}, LaunchPermissions: LaunchPermissions{UserIDs: []string{"444455556666"}}},
 		},
+		Cache:   true,
+		Given:   []GivenParameter{{Kind: "component", Of: "web", Name: "Port", Value: "80"}, {Kind: "workflow", Of: "smoke", Name: "url", Value: "http://localhost"}},
 		Omitted: []Omission{{What: "scan for vulnerabilities", Why: "images are not scanned in this version"}},
 	}
 	if err := p.Settle(); err != nil {
 		t.Fatal(err)
 	}
+	p.markCached(p.stateKeys("sandbox", "executor"), 1)
 	return p
 }
 

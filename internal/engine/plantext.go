@@ -30,6 +30,12 @@ func (p *Plan) WriteText(to io.Writer) error {
 			fmt.Fprintf(w, "\t  %s = %q\n", v.Name, v.Value)
 		}
 	}
+	if len(p.Given) > 0 {
+		fmt.Fprintf(w, "\nGiven at the start\n")
+	}
+	for _, v := range p.Given {
+		fmt.Fprintf(w, "\t%s %s\t%s = %q\n", v.Kind, v.Of, v.Name, v.Value)
+	}
 	fmt.Fprintf(w, "\nSteps\n")
 	for _, f := range p.Workflows {
 		f.writeText(w)

@@ -102,7 +102,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := e.Marks().Mark(ctx, r.plan); err != nil {
-		return err
+		r.log.printf("No component is cached: %v", err)
 	}
 	if data, err = r.plan.encode(); err != nil {
 		return err

@@ -215,7 +215,7 @@ func (s *Service) updated(ctx context.Context, tx *store.Tx, r request, p *api.I
 	if parent.Snapshot != before.Parent.Snapshot {
 		return "a newer parent image: " + parent.ARN
 	}
-	components, err := s.planComponents(tx, r, of.components)
+	components, err := s.planComponents(tx, r, of.components, nil)
 	if err != nil || len(components) != len(before.Components) {
 		return "its components have changed"
 	}

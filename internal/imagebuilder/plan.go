@@ -58,7 +58,11 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if err != nil {
 		return nil, err
 	}
-	components, err := s.planComponents(tx, r, recipe.Components)
+	start, err := readStartParameters(shape.Tags, parameterTag)
+	if err != nil {
+		return nil, err
+	}
+	components, err := s.planComponents(tx, r, recipe.Components, start)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +92,11 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if c := recipe.AdditionalInstanceConfiguration; c != nil {
 		plan.UserData = text(c.UserDataOverride)
 	}
+	flows, err := readStartParameters(shape.Tags, workflowParameterTag)
+	if err != nil {
+		return nil, err
+	}
+	plan.Given = givenAtStart(start, flows)
 	plan.Cache = shape.Tags[cacheTag] == "on"
 	if shape.Tags[onFailureTag] == "keep" {
 		plan.Infrastructure.TerminateOnFailure = false
@@ -293,9 +302,11 @@ func overlay(d *engine.BlockDevice, ebs *api.EbsInstanceBlockDeviceSpecification
 }
 
 // planComponents resolves the components to builds and their parameters to
-// values.
-func (s *Service) planComponents(tx *store.Tx, r request, uses []api.ComponentConfiguration) ([]engine.Component, error) {
+// values: those of the start before those of the recipe.
+func (s *Service) planComponents(tx *store.Tx, r request, uses []api.ComponentConfiguration, start startParameters) ([]engine.Component, error) {
 	var all []engine.Component
+	var names []string
+	used := map[string]bool{}
 	for i, use := range uses {
 		a, err := r.usable(fmt.Sprintf("components[%d].componentArn", i), use.ComponentArn, component, versionForm, buildForm)
 		if err == nil {
@@ -318,11 +329,15 @@ func (s *Service) planComponents(tx *store.Tx, r request, uses []api.ComponentCo
 		if err := problems.Err(); err != nil {
 			return nil, fault.New(api.CodeClient, "The document of the component '%s' is not valid: %s", at, describeProblems(problems)).Because(err)
 		}
-		all = append(all, engine.Component{
+		made := engine.Component{
 			ARN: at.String(), Name: text(c.Name), Digest: doc.Hash(), Data: text(c.Data), Parameters: planParameters(c, use.Parameters), Phases: doc.PhaseNames(),
-		})
+		}
+		if err := start.onto(&made, doc, used); err != nil {
+			return nil, err
+		}
+		all, names = append(all, made), append(names, made.Name)
 	}
-	return all, nil
+	return all, start.unused(used, "component", names)
 }
 
 func planParameters(c *api.Component, given []api.ComponentParameter) []engine.Parameter {

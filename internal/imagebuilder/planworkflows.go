@@ -19,6 +19,20 @@ var stageOrder = []workflow.Type{workflow.Build, workflow.Test, workflow.Distrib
 // documents. An image that names none has Amazon's; one that names none to
 // distribute has the service's own where there is anything to distribute.
 func (s *Service) planWorkflows(tx *store.Tx, r request, shape *api.Image) ([]engine.Workflow, error) {
+	start, err := readStartParameters(shape.Tags, workflowParameterTag)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.selectWorkflows(tx, r, shape)
+	if err != nil {
+		return nil, err
+	}
+	return all, start.ontoWorkflows(all)
+}
+
+// selectWorkflows resolves the workflows that an image names, or that stand for
+// none.
+func (s *Service) selectWorkflows(tx *store.Tx, r request, shape *api.Image) ([]engine.Workflow, error) {
 	if len(shape.Workflows) == 0 {
 		return engine.DefaultWorkflows(r.Region, tested(shape.ImageTestsConfiguration, nil)), nil
 	}

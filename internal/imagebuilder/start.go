@@ -119,6 +119,9 @@ func (s *Service) start(ctx context.Context, tx *store.Tx, r request, parts pipe
 	if err := publicWatermark(parts); err != nil {
 		return arn{}, err
 	}
+	if err := s.checkStartParameters(tx, r, parts, shape); err != nil {
+		return arn{}, err
+	}
 	of := parts.of()
 	v, err := parseVersion(text(of.version))
 	if err != nil {
