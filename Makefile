@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint generate platforms verify bench e2e fuzz clean
+.PHONY: help build demo test lint generate platforms verify bench e2e fault fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ bench: ## the figures of docs/benchmarks.md, side by side in one run
 	@script/setup test bench
 	@$(MAKE) --no-print-directory build
 	@script/bench
+
+fault: ## every fault of the fault suite, and the figures of docs/faults.md (about an hour)
+	@script/setup test
+	@$(MAKE) --no-print-directory build
+	@script/test -count=1 -timeout 180m ./test/fault -full -report "$(CURDIR)/docs/faults.md"
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@script/fuzz $(FUZZTIME)

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 )
 
 // Snapshot is what was stored of a disk.
@@ -76,6 +78,7 @@ func (s *Store) snapshot(ctx context.Context, file, parent, key string) (Snapsho
 	if err != nil {
 		return Snapshot{}, err
 	}
+	faultpoint.Reach("disk blocks stored")
 	id, list := encode(m, under)
 	if err := s.locked(ctx, false, func(ctx context.Context) error { return r.commit(ctx, m, id, list) }); err != nil {
 		return Snapshot{}, err
@@ -87,6 +90,7 @@ func (s *Store) snapshot(ctx context.Context, file, parent, key string) (Snapsho
 	if after != before {
 		return Snapshot{}, errors.New("the disk was written to while it was read")
 	}
+	faultpoint.Reach("disk snapshot listed")
 	s.remember(id, after)
 	return Snapshot{ID: id, VolumeSize: m.VolumeSize, Blocks: len(m.Blocks), Changed: r.changed(m), NewBlocks: int(r.newBlocks.Load()), NewBytes: r.newBytes.Load()}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/disk/partition"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 )
 
 // Volume writes a snapshot's disk into the new raw file name and says how:
@@ -48,6 +49,7 @@ func (s *Store) volume(ctx context.Context, id, name string, size int64) (how st
 	if err != nil {
 		return "", err
 	}
+	faultpoint.Reach("disk volume copied")
 	if size > own {
 		_, err = partition.Grow(ctx, name, size)
 		// A disk of data, without an operating system, is only made larger.

@@ -171,10 +171,11 @@ func (r *round) record(ctx context.Context, these []int, start time.Time) error 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	row := *r.row
+	ran := false
 	kept := func(ctx context.Context) (is bool, err error) {
 		err = r.engine.read(ctx, func(tx *store.Tx) error {
 			now, _, err := tx.StepExecution(row.ID)
-			is = now.Outputs == row.Outputs // what the try before made of them
+			is = ran && now.Outputs == row.Outputs // what the try before made of them
 			return err
 		})
 		return is, err
@@ -187,7 +188,7 @@ func (r *round) record(ctx context.Context, these []int, start time.Time) error 
 			}
 			r.done[i] = &delivered{target: r.all[i].target, Result: result, Started: stamp(start), Stopped: stamp(r.engine.Now())}
 		}
-		row.Outputs = jsonText(r.outputs(r.made()))
+		row.Outputs, ran = jsonText(r.outputs(r.made())), true
 		return putStep(tx, row)
 	})
 	if err != nil {

@@ -28,6 +28,7 @@ type machine struct {
 	instance.Instance
 	id      string
 	step    string // the step execution that launched it
+	stage   string // the type of its workflow
 	kind    string
 	dir     string
 	source  source
@@ -132,7 +133,7 @@ func (c *call) launchAs(ctx context.Context, name string, from source, bootLog s
 		c.log.printf("An instance of the type %s has %d processors and %d MiB here", name, size.vcpu, size.memory)
 	}
 	blank := func() *machine {
-		return &machine{id: NewInstanceID(), step: c.row.ID, bootLog: bootLog, source: from}
+		return &machine{id: NewInstanceID(), step: c.row.ID, stage: c.Type, bootLog: bootLog, source: from}
 	}
 	var m *machine
 	var err error
@@ -230,7 +231,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	e := r.engine
 	m.dir, m.kind = e.instanceDir(m.id), kind.Name()
 	row := store.Instance{ID: m.id, Node: e.Node, Kind: m.kind, Dir: m.dir, ImageARN: r.arn, State: "running", Created: e.Now()}
-	if err := e.record(ctx, m.kind+" in the ledger", nil, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+	if err := e.record(ctx, m.stage+" instance in the ledger", nil, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
 		return fmt.Errorf("recording instance %s: %w", m.id, err)
 	}
 	defer func() {
@@ -248,7 +249,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	if err := prepare(m, &spec); err != nil {
 		return err
 	}
-	faultpoint.Reach(m.kind, "volume ready")
+	faultpoint.Reach(m.stage, "instance has its volume")
 	r.log.printf("Launching instance %s (%s)", m.id, m.kind)
 	start := time.Now()
 	m.builder, m.spec = kind, spec
@@ -259,7 +260,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	r.mu.Lock()
 	r.instances[m.id] = m
 	r.mu.Unlock()
-	faultpoint.Reach(m.kind, "answers")
+	faultpoint.Reach(m.stage, "instance answers")
 	return nil
 }
 
@@ -336,7 +337,7 @@ func (r *run) forget(m *machine) error {
 		err = os.RemoveAll(m.dir)
 	}
 	if err == nil {
-		err = r.engine.record(context.Background(), m.kind+" out of the ledger", nil, func(tx *store.Tx) error { return tx.DeleteInstance(m.id) })
+		err = r.engine.record(context.Background(), m.stage+" instance out of the ledger", nil, func(tx *store.Tx) error { return tx.DeleteInstance(m.id) })
 	}
 	if err != nil {
 		return fmt.Errorf("removing instance %s: %w", m.id, err)
@@ -429,7 +430,7 @@ func (r *run) keepMachine(ctx context.Context, m *machine) error {
 	if err := note.write(); err != nil {
 		return err
 	}
-	if err := e.record(ctx, m.kind+" kept", nil, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
+	if err := e.record(ctx, m.stage+" instance kept", nil, func(tx *store.Tx) error { return tx.PutInstance(row) }); err != nil {
 		return err
 	}
 	e.mu.Lock()

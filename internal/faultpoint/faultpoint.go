@@ -16,6 +16,7 @@ const Variable = "GOLDSMITH_FAULT_POINTS"
 const (
 	TraceFile = "trace" // the names of the places that were reached, one a line
 	HoldFile  = "hold"  // the name of the place that the next process to reach it is held at
+	ClockFile = "clock" // by how much Now is ahead of the machine's clock, as Go writes durations
 	HeldFile  = "held"  // "PID NAME" of a process that is held; it goes on when the file is gone
 )
 
@@ -27,6 +28,24 @@ func Reach(name ...string) {
 	if folder != "" {
 		reach(folder, strings.Join(name, " "))
 	}
+}
+
+// Now is the machine's clock. The suite moves it by the file clock: a process
+// without a C library takes no other library's clock.
+func Now() time.Time {
+	if folder == "" {
+		return time.Now()
+	}
+	return moved(folder)
+}
+
+func moved(dir string) time.Time {
+	ahead, err := os.ReadFile(filepath.Join(dir, ClockFile))
+	if err != nil {
+		return time.Now()
+	}
+	by, _ := time.ParseDuration(strings.TrimSpace(string(ahead))) // what is not a duration moves nothing
+	return time.Now().Round(0).Add(by)
 }
 
 // reach writes the place down and waits there if it is to be held. What goes

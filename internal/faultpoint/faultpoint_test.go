@@ -47,6 +47,19 @@ func TestAPlaceIsWrittenDownAndHeld(t *testing.T) {
 	}
 }
 
+func TestTheClockIsMoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for text, want := range map[string]time.Duration{"24h\n": 24 * time.Hour, "-1h": -time.Hour, "": 0, "nonsense": 0} {
+		if err := os.WriteFile(filepath.Join(dir, ClockFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if off := time.Until(moved(dir)) - want; off.Abs() > time.Minute {
+			t.Errorf("with %q the clock is %s off", text, off)
+		}
+	}
+}
+
 // Not parallel: testing.AllocsPerRun counts for the whole process.
 func TestWithoutTheVariableNothingHappens(t *testing.T) {
 	if folder != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/cloud/parameter"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/topic"
 	"github.com/goldsmith-build/goldsmith/internal/config"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 )
 
@@ -24,7 +25,7 @@ func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
 	if err != nil {
 		return err
 	}
-	s.params = parameter.New(s.store, world, seal, nil)
+	s.params = parameter.New(s.store, world, seal, faultpoint.Now)
 	signs, err := s.dir.KeyFile("sns.pem", topic.NewKey)
 	if err != nil {
 		return err
@@ -33,8 +34,8 @@ func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
 	if err != nil {
 		return err
 	}
-	s.outbox = delivery.New(delivery.Config{Store: s.store, Client: delivery.NewClient(cfg.Notifications.Allowed()), Log: s.log})
-	s.topics = topic.New(topic.Config{Store: s.store, Outbox: s.outbox, Signer: signer})
+	s.outbox = delivery.New(delivery.Config{Store: s.store, Client: delivery.NewClient(cfg.Notifications.Allowed()), Log: s.log, Now: faultpoint.Now})
+	s.topics = topic.New(topic.Config{Store: s.store, Outbox: s.outbox, Signer: signer, Now: faultpoint.Now})
 	s.topics.ServeAt(func() string {
 		if cfg.PublicURL != "" {
 			return strings.TrimSuffix(cfg.PublicURL, "/")

@@ -24,6 +24,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/gate"
 	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
@@ -143,7 +144,7 @@ func (s *Server) open(ctx context.Context, o Options) (_ *imagebuilder.Service, 
 	if s.disks, err = OpenDisks(ctx, o.Config, s.dir); err != nil {
 		return nil, nil, err
 	}
-	world := cloud.New(s.store, nil)
+	world := cloud.New(s.store, faultpoint.Now)
 	if err := s.openCloud(o.Config, world); err != nil {
 		return nil, nil, err
 	}
@@ -186,7 +187,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Steps: s.disks.states(o.Config), Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
-		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics,
+		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics, Now: faultpoint.Now,
 		Register: s.outbox.Register, Queues: s.queues,
 	})
 	if err != nil {
@@ -211,7 +212,7 @@ func (s *Server) newService(ctx context.Context, cfg *config.Config, world *clou
 	return imagebuilder.New(imagebuilder.Config{
 		Places: func(account string) access.Place { return s.who.Directory().Place(account) },
 		Store:  s.store, World: world, Parents: &parentImages{store: parents}, Parameters: s.params, Topics: s.topics, Events: s.events, Bucket: buckets, Log: s.log,
-		Functions: functions.Has, Quotas: quotas(cfg.Quotas),
+		Functions: functions.Has, Quotas: quotas(cfg.Quotas), Now: faultpoint.Now,
 	}), parents, buckets, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,9 +118,18 @@ func backing(loop string) string {
 
 // DropOthers detaches, in this namespace only, the copies of the host's
 // mounts of loop devices. They would keep other volumes busy for as long as
-// this instance lives.
-func DropOthers() error {
-	points, err := Points(func(_, source string) bool { return strings.HasPrefix(source, "/dev/loop") })
+// this instance lives. Those that hold one of the absolute paths in keep stay: the
+// data folder, or the whole system, may lie on a loop device.
+func DropOthers(keep ...string) error {
+	for i, path := range keep {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			keep[i] = real
+		}
+	}
+	points, err := Points(func(point, source string) bool {
+		holds := func(path string) bool { return strings.HasPrefix(path+"/", strings.TrimSuffix(point, "/")+"/") }
+		return strings.HasPrefix(source, "/dev/loop") && !slices.ContainsFunc(keep, holds)
+	})
 	if err != nil {
 		return err
 	}

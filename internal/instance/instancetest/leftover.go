@@ -25,6 +25,16 @@ func NothingLeft(t testing.TB, id string, folders ...string) {
 	t.Errorf("instance %s left behind:\n%s", id, strings.Join(found, "\n"))
 }
 
+// Left names what the machine has now of the instances with these ids and of
+// whatever has its files in the folder.
+func Left(folder string, ids ...string) []string {
+	found := leftovers(folder, []string{folder})
+	for _, id := range ids {
+		found = append(found, groupsOf(id)...)
+	}
+	return found
+}
+
 func leftovers(id string, folders []string) []string {
 	var found []string
 	mentions := func(s string) bool {

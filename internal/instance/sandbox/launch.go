@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
@@ -88,9 +89,11 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *sandbox, err 
 	if err := i.prepare(ctx); err != nil {
 		return nil, err
 	}
+	faultpoint.Reach("sandbox prepared")
 	if err := i.start(p); err != nil {
 		return nil, err
 	}
+	faultpoint.Reach("sandbox started")
 	ctx, cancel := context.WithTimeout(ctx, spec.BootTimeout)
 	defer cancel()
 	if _, err := i.Channel.Boot(ctx, ""); err != nil {
@@ -107,7 +110,7 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	}
 	p := plan{
 		Volume: i.spec.Volume, Offset: root.Offset, Size: root.Size, Filesystem: root.Filesystem,
-		Root: i.path(rootFolder), Scratch: i.path(homeFile), ScratchDir: i.path(homeFolder), CgroupJoin: i.groups.Join, CgroupV2: i.groups.Leaf,
+		Root: i.path(rootFolder), Scratch: i.path(homeFile), Toe: i.spec.Toe, ScratchDir: i.path(homeFolder), CgroupJoin: i.groups.Join, CgroupV2: i.groups.Leaf,
 		Slirp: k.found.slirp, ResolvConf: i.path("resolv.conf"),
 	}
 	if p.Slirp == "" {

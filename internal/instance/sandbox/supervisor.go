@@ -33,6 +33,7 @@ type plan struct {
 	ScratchDir string   // where to mount that
 	CgroupJoin []string // cgroup.procs files for the supervisor and its children
 	CgroupV2   string   // folder for the container alone, "" without the unified hierarchy
+	Toe        string   // the executor's file
 	Slirp      string   // slirp4netns, "" to use the host's network
 	ResolvConf string   // a file on the host to show as the guest's, "" for none
 	Nspawn     []string // the command line, but for the network
@@ -150,7 +151,7 @@ func (s *supervisor) enter() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
-	if err := loop.DropOthers(); err != nil {
+	if err := loop.DropOthers(s.Volume, s.Scratch, s.Root, s.ScratchDir, s.ResolvConf, s.Toe, s.Nspawn[0]); err != nil {
 		return err
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {

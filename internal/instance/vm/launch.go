@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
@@ -136,9 +137,11 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *machine, err 
 	if err := m.prepare(ctx); err != nil {
 		return nil, err
 	}
+	faultpoint.Reach("vm prepared")
 	if err := m.start(); err != nil {
 		return nil, err
 	}
+	faultpoint.Reach("vm started")
 	if err := m.awaitBoot(ctx, ""); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,148 @@
+package fault
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// fault is one that was injected.
+type fault struct {
+	kind    string
+	place   string
+	outcome string
+	took    time.Duration // from the fault to the image's end
+	wrong   bool
+}
+
+// tally holds all faults of a run.
+type tally struct {
+	mu      sync.Mutex
+	faults  []fault
+	cancels []fault // of cancellations: what they took
+}
+
+var figures tally
+
+func (f *tally) add(one fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = append(f.faults, one)
+}
+
+// cancelled notes what a cancellation took.
+func (f *tally) cancelled(place string, took time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cancels = append(f.cancels, fault{place: place, took: took})
+}
+
+// seconds is a duration for the report.
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
+
+// spread gives the median and the largest of some durations.
+func spread(list []fault) (median, largest time.Duration) {
+	slices.SortFunc(list, func(a, b fault) int { return int(a.took - b.took) })
+	if len(list) == 0 {
+		return 0, 0
+	}
+	return list[len(list)/2].took, list[len(list)-1].took
+}
+
+// write writes the report, if a file is named.
+func (f *tally) write(name string) error {
+	if name == "" {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString(reportHead)
+	var kinds []string
+	of := map[string][]fault{}
+	for _, one := range f.faults {
+		if of[one.kind] == nil {
+			kinds = append(kinds, one.kind)
+		}
+		of[one.kind] = append(of[one.kind], one)
+	}
+	slices.Sort(kinds)
+	all, wrong := 0, 0
+	for _, kind := range kinds {
+		outcomes := map[string]int{}
+		bad := 0
+		for _, one := range of[kind] {
+			outcomes[one.outcome]++
+			if one.wrong {
+				bad++
+			}
+		}
+		median, largest := spread(of[kind])
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | %d |\n", kind, len(of[kind]), outcomes["AVAILABLE"], outcomes["FAILED"], outcomes["CANCELLED"], seconds(median), seconds(largest), bad)
+		all, wrong = all+len(of[kind]), wrong+bad
+	}
+	fmt.Fprintf(&b, "| **all** | **%d** | | | | | | **%d** |\n", all, wrong)
+	f.writeCancels(&b)
+	f.writePlaces(&b, kinds, of)
+	return os.WriteFile(name, []byte(b.String()), 0o644)
+}
+
+// writeCancels tells how long cancellations took.
+func (f *tally) writeCancels(b *strings.Builder) {
+	if len(f.cancels) == 0 {
+		return
+	}
+	median, largest := spread(f.cancels)
+	n := len(f.cancels)
+	over := 0
+	for _, one := range f.cancels {
+		if one.took > 5*time.Second {
+			over++
+		}
+	}
+	fmt.Fprintf(b, cancelHead, n, median.Seconds(), f.cancels[n*9/10].took.Seconds(), largest.Seconds(), over)
+	b.WriteString("| the longest | seconds |\n| --- | --- |\n")
+	for _, one := range f.cancels[max(0, n-8):] {
+		fmt.Fprintf(b, "| %s | %.2f |\n", one.place, one.took.Seconds())
+	}
+}
+
+// writePlaces lists the places of each kind.
+func (f *tally) writePlaces(b *strings.Builder, kinds []string, of map[string][]fault) {
+	b.WriteString("\n## Where\n\nEach place, in the words of the code, with the state that the image came to and the seconds until then.\n")
+	for _, kind := range kinds {
+		fmt.Fprintf(b, "\n<details><summary>%s (%d)</summary>\n\n", kind, len(of[kind]))
+		for _, one := range of[kind] {
+			fmt.Fprintf(b, "- %s: %s, %s\n", one.place, one.outcome, seconds(one.took))
+		}
+		b.WriteString("\n</details>\n")
+	}
+}
+
+const reportHead = `# Faults
+
+What the fault suite did to a running Goldsmith, and what became of the images. Written by ` + "`make fault`" + `; the
+short part of the suite runs with ` + "`make test`" + `.
+
+After every fault the suite looks at all of this: the image is AVAILABLE, FAILED with a reason, or CANCELLED; one
+event and one message told of it, and none of another end; an AVAILABLE image has one AMI in each of its two
+regions, whose disk holds what the build wrote, once; any other has none. The machine has no mount, loop device,
+process, control group, instance folder or temporary file of the build. At the end of each group, no row speaks
+of work that nobody does, and after a collection every block belongs to a snapshot that is wanted.
+
+The builds are real ones of a tiny parent (a busybox) in sandboxes, tests too; "VM" marks those of Debian whose
+test boots in QEMU. Seconds are from the fault to the image's end, most of them spent on building again or on the
+fault itself. The machine was shared and busy.
+
+| fault | injected | AVAILABLE | FAILED | CANCELLED | median s | longest s | wrong |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+`
+
+const cancelHead = `
+## Cancellation
+
+CancelImageCreation, %d times, from the answer to the call to the state CANCELLED: median %.2f s, 90 %% within
+%.2f s, longest %.2f s; over 5 s: %d.
+
+`
