@@ -67,10 +67,11 @@ func TestWorkersOfSeveralMachines(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartPostgres(t, "fsync=off")
 	for name, test := range map[string]func(*testing.T, string){
-		"TheDeadAreReplaced": deadAreReplaced,
-		"WhoStopsHandsOver":  whoStopsHandsOver,
-		"CancelledElsewhere": cancelledElsewhere,
-		"OnlyTheOwnIsSwept":  onlyTheOwnIsSwept,
+		"TheDeadAreReplaced":  deadAreReplaced,
+		"WhoStopsHandsOver":   whoStopsHandsOver,
+		"CancelledElsewhere":  cancelledElsewhere,
+		"OnlyTheOwnIsSwept":   onlyTheOwnIsSwept,
+		"TheGoneAreForgotten": theGoneAreForgotten,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -209,6 +210,45 @@ func onlyTheOwnIsSwept(t *testing.T, address string) {
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "here", "instances", "i-here")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the dead instance here: %v, want it gone", err)
+	}
+}
+
+// theGoneAreForgotten has entries of machines that are there, were there of late,
+// and will not come back.
+func theGoneAreForgotten(t *testing.T, address string) {
+	w := newWorld(t)
+	here := w.process(address, "here", forever)
+	old := time.Now().Add(-2 * abandonedAfter)
+	entries := []store.Instance{
+		{ID: "i-here", Node: "here", State: "running", Created: old},
+		{ID: "i-of-late", Node: "gone", State: "running", Created: time.Now()},
+		{ID: "i-gone", Node: "gone", State: "running", Created: old},
+		{ID: "i-kept", Node: "gone", State: "kept", Created: old},
+		{ID: "i-busy", Node: "busy", State: "running", Created: old},
+	}
+	err := here.Store.Write(t.Context(), func(tx *store.Tx) error {
+		errs := []error{tx.PutWorker(store.Worker{ID: "other", Node: "busy", Started: old})}
+		for _, row := range entries {
+			row.Kind, row.Dir, row.ImageARN = "sandbox", filepath.Join(w.dir, row.ID), testARN
+			errs = append(errs, tx.PutInstance(row))
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	here.forgetAbandoned(t.Context())
+	var left []string
+	err = here.Store.Read(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Instances()
+		for _, row := range rows {
+			left = append(left, row.ID)
+		}
+		return err
+	})
+	slices.Sort(left)
+	if want := []string{"i-busy", "i-here", "i-kept", "i-of-late"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("the ledger has %v (%v), want %v", left, err, want)
 	}
 }
 

@@ -28,7 +28,7 @@ func (c *call) origins(ctx context.Context, destinations []Destination, earlier 
 			}
 		}
 	}
-	err := c.engine.Store.Read(ctx, func(tx *store.Tx) error {
+	err := c.engine.read(ctx, func(tx *store.Tx) error {
 		for _, e := range earlier {
 			at := all[e.Account]
 			if at == nil || at.ami != nil || c.engine.Cloud.Provider(e.Account, e.Region) == nil {
@@ -104,7 +104,7 @@ func (c *call) publishTo(p cloud.Provider, built builtAMI, d Destination, accoun
 // not hold for the original, whose devices say their own (see Destination).
 func (c *call) publication(ctx context.Context, built builtAMI, d Destination, account, name string) (cloud.Publication, error) {
 	var ami cloud.AMI
-	err := c.engine.Store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := c.engine.read(ctx, func(tx *store.Tx) (err error) {
 		if built.parent != nil {
 			ami = *built.parent
 			return nil

@@ -37,7 +37,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 			e.Log.Error("what a dead instance left could not be removed", "instance", row.ID, "err", err)
 		}
 	}
-	return e.sweepFolders(known)
+	return e.sweepFolders(ctx, known)
 }
 
 // mine reports whether an instance lies in this engine's data folder. Of others
@@ -76,7 +76,7 @@ func (e *Engine) ended(ctx context.Context, row store.Instance) bool {
 }
 
 // sweepFolders removes instance folders that no row speaks of.
-func (e *Engine) sweepFolders(known map[string]bool) error {
+func (e *Engine) sweepFolders(ctx context.Context, known map[string]bool) error {
 	entries, err := os.ReadDir(filepath.Join(e.Dir, "instances"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -85,10 +85,17 @@ func (e *Engine) sweepFolders(known map[string]bool) error {
 		return fmt.Errorf("looking for left-over instances: %w", err)
 	}
 	for _, entry := range entries {
-		if !known[entry.Name()] {
-			if err := os.RemoveAll(e.instanceDir(entry.Name())); err != nil {
-				return fmt.Errorf("removing a left-over instance: %w", err)
+		if known[entry.Name()] {
+			continue
+		}
+		dir := e.instanceDir(entry.Name())
+		for _, kind := range []instance.Kind{e.Builder, e.Tester} {
+			if err := kind.Sweep(ctx, dir); err != nil {
+				e.Log.Error("what an instance left that no row speaks of could not be removed", "dir", dir, "err", err)
 			}
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("removing a left-over instance: %w", err)
 		}
 	}
 	return nil
@@ -113,6 +120,7 @@ func (e *Engine) clean() {
 		}
 		if minutes%collectEvery == 0 {
 			e.trimSteps(ctx)
+			e.forgetAbandoned(ctx)
 			e.collect(ctx)
 		}
 	}

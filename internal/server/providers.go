@@ -8,6 +8,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/cloud/aws"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
 	"github.com/goldsmith-build/goldsmith/internal/config"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 )
 
 // provide lets the accounts of the configuration that are AWS's have their AMIs
@@ -39,7 +40,7 @@ func (s *Server) openEvents(cfg *config.Config) {
 		arn := cmp.Or(e.Bus, e.Topic)
 		receivers = append(receivers, aws.Receiver{ARN: arn, Source: cmp.Or(e.Source, config.DefaultSource), Access: accessTo(cfg, arn, e.AWS)})
 	}
-	s.events = event.New(s.outbox, hooks, nil)
+	s.events = event.New(s.outbox, hooks, faultpoint.Now)
 	s.outbox.HandleBy(aws.EventScheme, aws.NewEvents(receivers))
 	for _, r := range receivers {
 		s.events.Also(r.Target())
