@@ -122,7 +122,7 @@ func (p published) write(ctx context.Context, out string, to format.Format) (err
 		return fmt.Errorf("%s is there already", out)
 	}
 	if to == format.Raw {
-		_, err := p.disks.Store.Volume(ctx, p.snapshot, out, 0)
+		_, err := p.disks.Volume(ctx, p.snapshot, out, 0)
 		return err
 	}
 	raw, release, err := p.disks.Disk(ctx, p.snapshot)

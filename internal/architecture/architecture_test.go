@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"toe":                   25,
 	"internal/sts":          45,
 	"internal/session":      22,
+	"internal/kms":          22,
 	"internal/store":        20,
 	"internal/bucket":       22,
 	"internal/objects":      20,

@@ -37,6 +37,8 @@ type AMI struct {
 	Licenses     []string          `json:"licenses,omitempty"`   // ARNs of licence configurations
 
 	DeprecationTime time.Time `json:"deprecationTime,omitzero"` // from when it is out of date; zero: never
+	Pending         []volume  `json:"pending,omitempty"`        // what a copy waits for, by device
+	Reason          string    `json:"reason,omitempty"`         // why a copy failed
 }
 
 // BlockDevice is a block device mapping of an AMI, in the terms of EC2.
@@ -160,50 +162,6 @@ func checkName(name string) error {
 	return nil
 }
 
-// Copying says what a copy of an AMI should be.
-type Copying struct {
-	Account     string // "": the original's
-	Region      string
-	Name        string
-	Description string
-	Tags        map[string]string
-	KMSKeyID    string // encrypts the copy's volumes
-	Permissions Permissions
-}
-
-// Copy registers a copy of an AMI in a region or for an account. Its snapshots
-// are new, and made of the same blocks.
-func (w *World) Copy(tx *store.Tx, id string, to Copying) (AMI, error) {
-	from, ok, err := w.AMI(tx, id)
-	if err != nil {
-		return AMI{}, err
-	}
-	if !ok {
-		return AMI{}, notFound(id)
-	}
-	return w.CopyOf(tx, from, to)
-}
-
-// CopyOf is Copy of an AMI that may be a managed one, which is no row.
-func (w *World) CopyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
-	c := from
-	c.ID, c.State, c.Created, c.OwnerAlias, c.Provider, c.DeprecationTime, c.Licenses = "", "", time.Time{}, "", "", time.Time{}, nil
-	c.Source = Source{ID: from.ID, Region: from.Region}
-	c.Region, c.Name, c.Description, c.Tags, c.Permissions = to.Region, to.Name, to.Description, to.Tags, to.Permissions
-	if to.Account != "" {
-		c.Account = to.Account
-	}
-	c.Devices = slices.Clone(from.Devices)
-	for i := range c.Devices {
-		d := &c.Devices[i]
-		d.SnapshotID = ""
-		if d.VirtualName == "" && !d.NoDevice && to.KMSKeyID != "" {
-			d.KMSKeyID, d.Encrypted = to.KMSKeyID, true
-		}
-	}
-	return w.Register(tx, c)
-}
-
 // Modify changes an AMI's description, tags, permissions, licences, state or
 // deprecation: change gets it as it is and may alter those. A fault
 // InvalidAMIID.NotFound if it is not there.
@@ -217,6 +175,9 @@ func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) 
 	}
 	changed := a
 	change(&changed)
+	if err := w.sharable(changed); err != nil && !slices.Equal(changed.grantees(), a.grantees()) {
+		return AMI{}, err
+	}
 	a.Description, a.Tags, a.Permissions, a.Licenses, a.State, a.DeprecationTime = changed.Description, changed.Tags, changed.Permissions, changed.Licenses, changed.State, changed.DeprecationTime
 	row, err := a.row()
 	if err != nil {

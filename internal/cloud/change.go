@@ -16,9 +16,6 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
-// defaultKey encrypts what names no key.
-const defaultKey = "alias/aws/ebs"
-
 // mine gives an AMI that the caller owns in its region. One that it may only
 // launch is a fault AuthFailure, one that it may not see does not exist.
 func (w *World) mine(ctx context.Context, tx *store.Tx, id string) (AMI, error) {
@@ -62,6 +59,9 @@ func (f face) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.CopyI
 	if in.DestinationOutpostArn != nil || in.DestinationAvailabilityZone != nil || in.DestinationAvailabilityZoneId != nil {
 		return nil, fault.New("UnsupportedOperation", "This server copies images to regions only")
 	}
+	if in.KmsKeyId != nil && !is(in.Encrypted) {
+		return nil, fault.New("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
+	}
 	tags, err := specifiedTags(in.TagSpecifications, "image", "snapshot")
 	if err != nil {
 		return nil, err
@@ -76,18 +76,18 @@ func (f face) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.CopyI
 		if err == nil {
 			err = refuseDryRun(in.DryRun)
 		}
+		if err == nil && in.Encrypted != nil && !*in.Encrypted {
+			err = staysEncrypted(from)
+		}
 		if err != nil {
 			return err
 		}
-		to := Copying{Account: caller.Account, Region: caller.Region, Name: *in.Name, Description: text(in.Description), Tags: tags, KMSKeyID: text(in.KmsKeyId)}
-		if is(in.Encrypted) && to.KMSKeyID == "" {
-			to.KMSKeyID = defaultKey
-		}
+		to := Copying{Account: caller.Account, Region: caller.Region, Name: *in.Name, Description: text(in.Description), Tags: tags, KMSKeyID: text(in.KmsKeyId), Encrypted: is(in.Encrypted)}
 		if is(in.CopyImageTags) {
 			to.Tags = with(from.Tags, tags)
 		}
 		return f.once(tx, caller, "CopyImage", in.ClientToken, in, &made.ID, func() error {
-			made, err = f.world.CopyOf(tx, from, to)
+			made, err = f.copyImage(ctx, tx, from, to)
 			return err
 		})
 	})
@@ -95,6 +95,34 @@ func (f face) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.CopyI
 		return nil, err
 	}
 	return &ec2.CopyImageOutput{ImageId: &made.ID}, nil
+}
+
+// staysEncrypted refuses a plain copy of an encrypted AMI.
+func staysEncrypted(from AMI) error {
+	for _, d := range from.Devices {
+		if d.Encrypted && d.SnapshotID != "" {
+			return fault.New("InvalidRequest", "Snapshot %s is encrypted. Creating unencrypted copy from an encrypted snapshot is not supported.", d.SnapshotID)
+		}
+	}
+	return nil
+}
+
+// copyImage registers the copy. One whose blocks have to be moved is pending until
+// they are there.
+func (f face) copyImage(ctx context.Context, tx *store.Tx, from AMI, to Copying) (AMI, error) {
+	if err := f.world.MayRead(to.Account, from); err != nil {
+		return AMI{}, err
+	}
+	all, err := f.world.volumes(from, to)
+	if err != nil {
+		return AMI{}, err
+	}
+	c := copyOf(from, to)
+	if waits(all) {
+		return f.world.begin(ctx, tx, c, all)
+	}
+	c.place(all)
+	return f.world.Register(tx, c)
 }
 
 // once does what a client token asks for once: a repetition gives the same id.

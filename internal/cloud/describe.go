@@ -26,6 +26,9 @@ func describeImage(a AMI) ec2.Image {
 	if a.BootMode != "" {
 		image.BootMode = ptr(ec2.BootModeValues(a.BootMode))
 	}
+	if a.Reason != "" {
+		image.StateReason = &ec2.StateReason{Code: ptr("Client.CopyFailed"), Message: ptr(a.Reason)}
+	}
 	if !a.DeprecationTime.IsZero() {
 		image.DeprecationTime = ptr(date(a.DeprecationTime))
 	}

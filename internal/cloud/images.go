@@ -191,7 +191,7 @@ var imageAttributes = attributes[AMI]{
 	"source-instance-id":                         value(func(AMI) string { return "" }),
 	"state":                                      value(func(a AMI) string { return a.State }),
 	"state-reason-code":                          value(func(AMI) string { return "" }),
-	"state-reason-message":                       value(func(AMI) string { return "" }),
+	"state-reason-message":                       value(func(a AMI) string { return a.Reason }),
 	"sriov-net-support":                          value(func(AMI) string { return "simple" }),
 	"usage-operation":                            value(func(AMI) string { return "RunInstances" }),
 	"virtualization-type":                        value(func(AMI) string { return "hvm" }),

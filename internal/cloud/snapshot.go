@@ -84,3 +84,12 @@ func (w *World) Manifests(ctx context.Context) (all []string, err error) {
 	})
 	return all, err
 }
+
+// Held is Manifests with the regions that hold each.
+func (w *World) Held(ctx context.Context) (all []store.Held, err error) {
+	err = w.store.Read(ctx, func(tx *store.Tx) error {
+		all, err = tx.HeldManifests()
+		return err
+	})
+	return all, err
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/goldsmith-build/goldsmith/internal/kms"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -18,6 +19,9 @@ type World struct {
 	public Publisher
 	groups func(account string) []string // nil: no account is in an organisation
 	now    func() time.Time
+	keys   *kms.Ring // nil: nothing is encrypted
+	blocks Blocks    // nil: all regions share their disks
+	queue  Queue     // nil: CopyImage moves nothing
 
 	provider Provider // of other accounts' AMIs; nil: there are none
 }

@@ -42,6 +42,9 @@ type Config struct {
 	// components, GiB; 0 keeps none. Default 20.
 	StepCache int `yaml:"stepCache"`
 
+	Keys    []MasterKey       `yaml:"keys"`    // that disks are encrypted under, beside the default ones
+	Regions map[string]Region `yaml:"regions"` // what a region has of its own
+
 	Organizations []Organization `yaml:"organizations"`
 
 	Events        []Receiver    `yaml:"events"`        // what is told of events of images
@@ -136,6 +139,14 @@ func (c *Config) check(dir string) error {
 	}
 	if err := c.checkObjects(); err != nil {
 		return err
+	}
+	if err := c.checkRegions(); err != nil {
+		return err
+	}
+	for i, k := range c.Keys {
+		if err := k.check(); err != nil {
+			return fmt.Errorf("keys[%d].%w", i, err)
+		}
 	}
 	if c.Shared != "" && c.Database == "" {
 		return errors.New("shared: is for several machines with one database; set database, too")

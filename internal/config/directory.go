@@ -177,7 +177,7 @@ func (c *Config) hasSecrets() bool {
 	if c.S3.SecretAccessKey != "" {
 		return true
 	}
-	if slices.ContainsFunc(c.Events, func(r Receiver) bool { return r.Secret != "" }) {
+	if slices.ContainsFunc(c.Events, func(r Receiver) bool { return r.Secret != "" }) || c.hasKeySecrets() {
 		return true
 	}
 	for _, a := range c.Accounts {

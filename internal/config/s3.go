@@ -41,9 +41,7 @@ func (s S3) check() error {
 // ObjectsBucket is where the configuration puts the blocks of disks: a bucket
 // and a prefix in it. ok is false where they are in the data folder.
 func (c *Config) ObjectsBucket() (bucket, prefix string, ok bool) {
-	rest, ok := strings.CutPrefix(c.Objects, "s3://")
-	bucket, prefix, _ = strings.Cut(rest, "/")
-	return bucket, prefix, ok
+	return bucketOf(c.Objects)
 }
 
 func (c *Config) checkObjects() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // Keys holds the server's own keys.
@@ -42,4 +43,46 @@ func (d Dir) KeyFile(name string, generate func() ([]byte, error)) ([]byte, erro
 		return nil, fmt.Errorf("making the key %s: %w", name, err)
 	}
 	return data, writeFile(path, string(data))
+}
+
+// MasterKey reads the key of size random bytes that lies in keys/kms/NAME, mode
+// 0600, and with create makes it if it is not there. Two that make it at once get
+// the same one.
+func (d Dir) MasterKey(name string, size int, create bool) ([]byte, error) {
+	folder := Dir(d.Keys()).in("kms")
+	path := filepath.Join(folder, name)
+	key, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		return key, nil
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("reading a key: %w", err)
+	case !create:
+		return nil, fmt.Errorf("the key file %s is missing: restore it from a copy; without it, what it encrypted cannot be read", path)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of keys: %w", err)
+	}
+	key = make([]byte, size)
+	rand.Read(key)
+	f, err := os.CreateTemp(folder, ".new-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(key)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Link(f.Name(), path) // unlike a renaming, it never replaces a key
+	}
+	if err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	if dir, err := os.Open(folder); err == nil {
+		err = errors.Join(dir.Sync(), dir.Close())
+		if err != nil {
+			return nil, fmt.Errorf("making a key: %w", err)
+		}
+	}
+	return os.ReadFile(path)
 }

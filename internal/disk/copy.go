@@ -117,3 +117,11 @@ func (s *Store) Renew(ctx context.Context, id string) error {
 	}
 	return nil
 }
+
+// Has reports whether a snapshot is in the store.
+func (s *Store) Has(ctx context.Context, id string) (bool, error) {
+	if _, err := ParseID(id); err != nil {
+		return false, nil
+	}
+	return s.has(ctx, manifestKey(id))
+}

@@ -17,8 +17,8 @@ import (
 )
 
 // Keys wraps the data keys of sealed snapshots under master keys, which are
-// known by their ARNs. An error that wraps ErrKey says that a master key cannot
-// be used; it names the key and the reason.
+// known by their ARNs. An error says that a master key cannot be used: it names
+// the key and the reason, and callers of a Store find ErrKey around it.
 type Keys interface {
 	// Wrap seals a data key under a master key.
 	Wrap(ctx context.Context, key string, data []byte) ([]byte, error)
@@ -185,7 +185,7 @@ func (s *Store) makeKey(ctx context.Context, master string) error {
 	rand.Read(secret)
 	wrapped, err := s.keys.Wrap(ctx, master, secret)
 	if err != nil {
-		return fmt.Errorf("making a data key: %w", err)
+		return fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	if len(master) > maxKeyName || len(wrapped) > maxWrapped {
 		return fmt.Errorf("%w: %s: its name has %d bytes and a wrapped key %d", ErrKey, master, len(master), len(wrapped))
@@ -200,7 +200,7 @@ func (s *Store) unwrap(ctx context.Context, master string, wrapped []byte) (*dat
 	}
 	secret, err := s.keys.Unwrap(ctx, master, wrapped)
 	if err != nil {
-		return nil, fmt.Errorf("opening the data key: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	return newDataKey(master, secret, wrapped)
 }

@@ -22,6 +22,7 @@ type builtAMI struct {
 	provider string // of the AMI; "": this server
 	snapshot string
 	bootMode string
+	ami      cloud.AMI
 	created  time.Time  // the build date of the image, in every region
 	parent   *cloud.AMI // the AMI of an image without a build stage, which may be a managed one
 }
@@ -63,7 +64,7 @@ func (r *run) outputAMI(ctx context.Context) (builtAMI, error) {
 	if !ok || !hasRoot {
 		return builtAMI{}, fmt.Errorf("the built AMI %q is not there", id)
 	}
-	built := builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, provider: found.Provider, snapshot: root.Manifest, bootMode: found.BootMode, created: found.Created}
+	built := builtAMI{id: id, name: found.Name, account: found.Account, region: found.Region, provider: found.Provider, snapshot: root.Manifest, bootMode: found.BootMode, created: found.Created, ami: found}
 	if !r.builds() {
 		built.created, built.parent = r.began, &found
 	}

@@ -136,7 +136,7 @@ func (d *diary) Volume(_ context.Context, snapshot, file string, _ int64) (strin
 }
 
 // Snapshot implements Disks.
-func (d *diary) Snapshot(_ context.Context, file, _ string) (Stored, error) {
+func (d *diary) Snapshot(_ context.Context, file, _, _, _ string) (Stored, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if isState := strings.HasPrefix(filepath.Base(file), "state-"); isState && d.broken != nil {
@@ -158,7 +158,9 @@ func (d *diary) Disk(context.Context, string) (string, func(), error) {
 }
 
 // Collect implements Disks.
-func (d *diary) Collect(context.Context, func(context.Context) ([]string, error)) error { return nil }
+func (d *diary) Collect(context.Context, func(context.Context) ([]store.Held, error)) error {
+	return nil
+}
 
 // diaryKind launches instances that write what runs on them into their volumes.
 type diaryKind struct {

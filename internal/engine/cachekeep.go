@@ -173,7 +173,11 @@ func (k *keeper) store(ctx context.Context, link stepcache.Link, copied string, 
 		return
 	}
 	start := time.Now()
-	made, err := k.engine.Disks.Snapshot(ctx, copied, k.parent)
+	var made Stored
+	_, key, err := k.keys() // what is encrypted in the end is encrypted here, too
+	if err == nil {
+		made, err = k.engine.Disks.Snapshot(ctx, copied, k.parent, "", key)
+	}
 	if err == nil {
 		link.Bytes = made.Changed
 		k.chain = append(k.chain[:len(k.chain):len(k.chain)], link)

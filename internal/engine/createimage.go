@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -19,14 +20,17 @@ type Disks interface {
 	Volume(ctx context.Context, snapshot, file string, sizeGiB int64) (how string, err error)
 
 	// Snapshot stores what differs between the disk in file and the snapshot
-	// parent. The file is used up: it becomes the ready copy that Disk gives.
-	Snapshot(ctx context.Context, file, parent string) (Stored, error)
+	// parent, in the store of a region, encrypted under the key of an ARN unless
+	// that is "". The file is used up: it becomes the ready copy that Disk gives,
+	// or is removed where the snapshot is encrypted.
+	Snapshot(ctx context.Context, file, parent, region, key string) (Stored, error)
 
 	// Disk gives the path of a snapshot's disk for reading, until release.
 	Disk(ctx context.Context, snapshot string) (file string, release func(), err error)
 
-	// Collect removes the blocks and disks of snapshots that keep does not name.
-	Collect(ctx context.Context, keep func(ctx context.Context) ([]string, error)) error
+	// Collect removes the blocks and disks of snapshots that keep does not name
+	// for a region that uses their store; "" stands for the store of parent images.
+	Collect(ctx context.Context, keep func(ctx context.Context) ([]store.Held, error)) error
 }
 
 // Stored is a snapshot that was written.
@@ -57,13 +61,20 @@ func createImage(ctx context.Context, c *call) (result, error) {
 	faultpoint.Reach("in", c.stepPoint(c.row.Name, "instance stopped"))
 	c.log.printf("Stopped instance %s (%.2f s)", m.id, time.Since(start).Seconds())
 	start = time.Now()
-	stored, err := c.engine.Disks.Snapshot(ctx, m.volume, m.source.Snapshot)
+	devices, key, err := c.keys()
+	if err != nil {
+		return result{}, err
+	}
+	stored, err := c.engine.Disks.Snapshot(ctx, m.volume, m.source.Snapshot, c.plan.Image.Region, key)
 	if err != nil {
 		return result{}, fmt.Errorf("making a snapshot of instance %s: %w", m.id, err)
 	}
 	c.log.printf("Made snapshot %s: %d blocks, %d of them new, %.1f MiB written (%.2f s)", stored.Snapshot, stored.Blocks, stored.NewBlocks, float64(stored.NewBytes)/(1<<20), time.Since(start).Seconds())
 	faultpoint.Reach("in", c.stepPoint(c.row.Name, "snapshot made"))
 	ami := c.describeAMI(m.source.Parent, stored.Snapshot)
+	for i, d := range devices {
+		ami.Devices[i].Encrypted, ami.Devices[i].KMSKeyID = d.Encrypted, d.KMSKeyID
+	}
 	return result{
 		outputs: map[string]any{"imageId": ami.ID},
 		commit: func(tx *store.Tx) error {
@@ -74,6 +85,30 @@ func createImage(ctx context.Context, c *call) (result, error) {
 		},
 		after: func() { c.log.printf("Registered %s (%s) in %s", ami.ID, ami.Name, ami.Region) },
 	}, nil
+}
+
+// keys gives the plan's devices with the ARNs of the keys that encrypt them; a key
+// that was disabled since the image was planned ends the build here.
+//
+// Where a provider has the account's AMIs, the keys are the provider's: the disk
+// that is uploaded lies unencrypted here.
+func (r *run) keys() (devices []BlockDevice, root string, err error) {
+	devices = slices.Clone(r.plan.Volume.Devices)
+	if r.engine.Cloud.Provider(r.plan.Image.Account, r.plan.Image.Region) != nil {
+		return devices, "", nil
+	}
+	for i := range devices {
+		d := &devices[i]
+		if d.Encrypted = d.Encrypted || d.KMSKeyID != ""; !d.Encrypted {
+			continue
+		}
+		key, err := r.engine.Cloud.Key(r.plan.Image.Account, r.plan.Image.Region, d.KMSKeyID)
+		if err != nil {
+			return nil, "", fmt.Errorf("encrypting %s: %w", d.DeviceName, err)
+		}
+		d.KMSKeyID = key
+	}
+	return devices, devices[0].KMSKeyID, nil
 }
 
 // describeAMI is the AMI of the build region.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -46,12 +47,13 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 		return result{}, err
 	}
 	var copies []delivery
+	var sum movedSum
 	for _, d := range destinations {
 		for _, account := range c.accounts(d) {
 			if p := c.engine.Cloud.Provider(account, d.Region); p != nil {
 				copies = append(copies, c.publishTo(p, built, d, account, origins[account]))
 			} else {
-				copies = append(copies, c.copyOf(built, d, account))
+				copies = append(copies, c.copyOf(built, d, account, &sum))
 			}
 		}
 	}
@@ -61,10 +63,22 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 		return result{}, err
 	}
 	after := func() {
-		c.log.printf("AMIs distributed: %d. 0 blocks moved between regions that share this server's store (%.3f s)", len(made), c.engine.Now().Sub(start).Seconds())
+		c.log.printf("AMIs distributed: %d. %d blocks moved, %.1f MiB; those that a region has already stay where they are (%.3f s)", len(made), sum.New, float64(sum.Bytes)/(1<<20), c.engine.Now().Sub(start).Seconds())
 	}
 	commit := func(tx *store.Tx) error { return c.recordOutputs(ctx, tx) }
 	return result{outputs: copied(made), commit: commit, after: after}, nil
+}
+
+// movedSum adds up what copies that go on side by side have moved.
+type movedSum struct {
+	mu sync.Mutex
+	cloud.Moved
+}
+
+func (s *movedSum) add(m cloud.Moved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Add(m)
 }
 
 // accounts are those that get an AMI of their own in a destination: the owner,
@@ -81,21 +95,36 @@ func (r *run) accounts(d Destination) []string {
 
 // copyOf is the copy for one account of a destination. Its resource is the
 // AMI's name.
-func (c *call) copyOf(built builtAMI, d Destination, account string) delivery {
+func (c *call) copyOf(built builtAMI, d Destination, account string, sum *movedSum) delivery {
 	out := delivery{target: target{Region: d.Region, Account: account, Step: copyAMI, Resource: c.amiName(d, built.created)}}
 	if built.region == d.Region && built.account == account {
 		out.Resource = built.name
 		out.commit = func(context.Context, *store.Tx) (string, error) { return built.id, nil }
 		return out
 	}
+	to := cloud.Copying{Account: account, Region: d.Region, Name: out.Resource, Description: d.Description, Tags: c.amiTags(d, built.created), KMSKeyID: d.KMSKeyID}
 	out.commit = func(_ context.Context, tx *store.Tx) (string, error) {
-		to := cloud.Copying{Account: account, Region: d.Region, Name: out.Resource, Description: d.Description, Tags: c.amiTags(d, built.created), KMSKeyID: d.KMSKeyID}
 		if built.parent != nil {
 			made, err := c.engine.Cloud.CopyOf(tx, *built.parent, to)
 			return made.ID, err
 		}
 		made, err := c.engine.Cloud.Copy(tx, built.id, to)
 		return made.ID, err
+	}
+	// A key that cannot be used is told of by commit, too.
+	if moves, err := c.engine.Cloud.Moves(built.ami, to); err == nil && !moves {
+		return out
+	}
+	out.work = func(ctx context.Context) error {
+		start := c.engine.Now()
+		prepared, moved, err := c.engine.Cloud.Prepare(ctx, built.ami, to)
+		if err != nil {
+			return err
+		}
+		to = prepared
+		sum.add(moved)
+		c.log.printf("Copied the disk to %s for account %s: %d blocks, %d of them moved, %.1f MiB (%.2f s)", d.Region, account, moved.Blocks, moved.New, float64(moved.Bytes)/(1<<20), c.engine.Now().Sub(start).Seconds())
+		return nil
 	}
 	return out
 }

@@ -374,13 +374,13 @@ type paperDisks struct{ made string }
 func (paperDisks) Volume(_ context.Context, _, file string, _ int64) (string, error) {
 	return "paper", os.WriteFile(file, nil, 0o600)
 }
-func (d paperDisks) Snapshot(_ context.Context, file, _ string) (Stored, error) {
+func (d paperDisks) Snapshot(_ context.Context, file, _, _, _ string) (Stored, error) {
 	return Stored{Snapshot: orText(d.made, "made"), Blocks: 3, NewBlocks: 1}, os.Remove(file)
 }
 func (paperDisks) Disk(context.Context, string) (string, func(), error) {
 	return "/paper", func() {}, nil
 }
-func (paperDisks) Collect(context.Context, func(context.Context) ([]string, error)) error {
+func (paperDisks) Collect(context.Context, func(context.Context) ([]store.Held, error)) error {
 	return nil
 }
 

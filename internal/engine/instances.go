@@ -115,6 +115,9 @@ func (c *call) sourceAMI(ctx context.Context, id string) (source, error) {
 	if !ok || !hasRoot || root.Manifest == "" {
 		return source{}, fmt.Errorf("the AMI '%s' does not exist in %s, or the account %s may not use it", id, c.plan.Image.Region, c.plan.Image.Account)
 	}
+	if err := c.engine.Cloud.MayRead(c.plan.Image.Account, ami); err != nil {
+		return source{}, fmt.Errorf("reading the AMI '%s': %w", id, err)
+	}
 	return source{name: id, Parent: Parent{
 		Requested: id, AMI: id, Snapshot: root.Manifest, SizeGiB: root.SizeGiB, OSVersion: ami.OSVersion, Platform: ami.Platform, Architecture: ami.Architecture,
 		RootDevice: ami.RootDevice, BootMode: ami.BootMode,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -122,6 +123,12 @@ func (c *call) publication(ctx context.Context, built builtAMI, d Destination, a
 	ami.ID, ami.State, ami.Account, ami.Region = "", "available", account, d.Region
 	ami.Name, ami.Description, ami.Tags, ami.Permissions = name, d.Description, c.amiTags(d, built.created), cloud.Permissions{}
 	ami.Licenses, ami.OwnerAlias, ami.DeprecationTime = nil, "", time.Time{}
+	ami.Devices = slices.Clone(ami.Devices)
+	for i := range ami.Devices {
+		if d := &ami.Devices[i]; c.engine.Cloud.HasKey(d.KMSKeyID) {
+			d.KMSKeyID = "" // a key of this server; there the account's default key takes its place
+		}
+	}
 	p.AMI = ami
 	return p, err
 }

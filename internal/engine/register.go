@@ -83,7 +83,17 @@ func (c *call) mapDevices(tx *store.Tx, ami *cloud.AMI, in registration) error {
 		device := cloud.BlockDevice{DeviceName: d.DeviceName, VirtualName: d.VirtualName, NoDevice: d.NoDevice != nil, DeleteOnTermination: true}
 		if e := d.Ebs; e != nil {
 			device.SizeGiB, device.VolumeType, device.IOPS, device.Throughput = e.VolumeSize, orText(e.VolumeType, "gp3"), e.Iops, e.Throughput
-			device.Encrypted, device.KMSKeyID = e.Encrypted, e.KmsKeyID
+			device.Encrypted, device.KMSKeyID = e.Encrypted || e.KmsKeyID != "", e.KmsKeyID
+			if e.SnapshotID != "" && device.Encrypted {
+				return fmt.Errorf("blockDeviceMapping[%d]: Encrypted and KmsKeyId cannot be given for a device with a snapshot: it is encrypted as its snapshot is", i)
+			}
+			if device.Encrypted {
+				key, err := c.engine.Cloud.Key(c.plan.Image.Account, c.plan.Image.Region, e.KmsKeyID)
+				if err != nil {
+					return fmt.Errorf("blockDeviceMapping[%d]: %w", i, err)
+				}
+				device.KMSKeyID = key
+			}
 			if e.Delete != nil {
 				device.DeleteOnTermination = *e.Delete
 			}
@@ -99,6 +109,7 @@ func (c *call) mapDevices(tx *store.Tx, ami *cloud.AMI, in registration) error {
 					return fmt.Errorf("blockDeviceMapping[%d]: the volume of %d GiB is smaller than its snapshot of %d GiB", i, device.SizeGiB, from.SizeGiB)
 				}
 				device.Manifest, device.SizeGiB = from.Manifest, max(device.SizeGiB, from.SizeGiB)
+				device.Encrypted, device.KMSKeyID = from.Encrypted, from.KMSKeyID
 				if !tagged {
 					tagged = true
 					ami.Tags = joinTags(from.Tags, ami.Tags)

@@ -132,18 +132,23 @@ const collectEvery = 60
 // collect removes the snapshots that neither an AMI nor a parent image names,
 // and the blocks that only they used.
 func (e *Engine) collect(ctx context.Context) {
-	err := e.Disks.Collect(ctx, func(ctx context.Context) ([]string, error) {
-		keep, err := e.Cloud.Manifests(ctx)
+	err := e.Disks.Collect(ctx, func(ctx context.Context) ([]store.Held, error) {
+		keep, err := e.Cloud.Held(ctx)
 		if err == nil && e.Steps != nil {
 			var states []string
 			states, err = e.Steps.Snapshots(ctx)
-			keep = append(keep, states...)
+			for _, id := range states {
+				keep = append(keep, store.Held{Manifest: id})
+			}
 		}
 		if err != nil || e.Parents == nil {
 			return keep, err
 		}
 		parents, err := e.Parents(ctx)
-		return append(keep, parents...), err
+		for _, id := range parents {
+			keep = append(keep, store.Held{Manifest: id})
+		}
+		return keep, err
 	})
 	if err != nil && ctx.Err() == nil {
 		e.Log.Error("collecting unused blocks", "err", err)

@@ -124,7 +124,7 @@ func (s *Service) startDistribution(ctx context.Context, tx *store.Tx, r request
 	if a.version.Build, err = tx.NextBuild(a.Key, from.version); err != nil {
 		return arn{}, err
 	}
-	plan, err := planDistribution(r, a, from, to)
+	plan, err := s.planDistribution(r, a, from, to)
 	if err != nil {
 		return arn{}, err
 	}
@@ -159,9 +159,15 @@ func (s *Service) startDistribution(ctx context.Context, tx *store.Tx, r request
 
 // planDistribution is the plan of an image that is only distributed. The build
 // region gets nothing that the configuration does not ask for.
-func planDistribution(r request, a arn, from subject, to *api.DistributionConfiguration) (*engine.Plan, error) {
+func (s *Service) planDistribution(r request, a arn, from subject, to *api.DistributionConfiguration) (*engine.Plan, error) {
 	destinations, err := planDestinations(r, to)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.planKeys(r, &engine.Volume{}, nil, destinations); err != nil {
+		return nil, err
+	}
+	if err := s.mayBuildOn(r, from.ami); err != nil {
 		return nil, err
 	}
 	asked := false

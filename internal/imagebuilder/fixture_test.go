@@ -21,6 +21,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/identity"
 	"github.com/goldsmith-build/goldsmith/internal/imagebuilder"
+	"github.com/goldsmith-build/goldsmith/internal/kms"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -99,6 +100,7 @@ func open(t testing.TB, change ...func(*imagebuilder.Config)) *fixture {
 	f := &fixture{TB: t, store: rows, queue: &queue{}, dir: dir, clock: start}
 	f.ctx = f.as(alice, home)
 	f.world = cloud.New(rows, f.now)
+	f.world.Keep(kms.NewRing(func(string) kms.Keeper { return nil }), nil)
 	cfg := imagebuilder.Config{
 		Store: rows, World: f.world, Now: f.now, Bucket: bucket.Folder(filepath.Join(dir, "s3")),
 		Parents: parents{debian("2026.11.21", 1), debian("2026.11.20", 1)},

@@ -70,6 +70,9 @@ func (s *Service) plan(ctx context.Context, tx *store.Tx, r request, a arn, shap
 	if err != nil {
 		return nil, err
 	}
+	if err := s.planKeys(r, &volume, devices, destinations); err != nil {
+		return nil, err
+	}
 	workflows, err := s.planWorkflows(tx, r, shape)
 	if err != nil {
 		return nil, err
@@ -150,6 +153,9 @@ func (s *Service) planAMIParent(ctx context.Context, tx *store.Tx, r request, re
 		}
 		err = fault.New(api.CodeClient, "%s '%s' does not exist in %s, or the account %s may not use it.", what, id, r.Region, r.Account)
 	}
+	if err == nil {
+		err = s.mayBuildOn(r, ami)
+	}
 	if err != nil {
 		return engine.Parent{}, nil, err
 	}
@@ -215,6 +221,9 @@ func (s *Service) planOwnParent(ctx context.Context, tx *store.Tx, r request, re
 				return engine.Parent{}, nil, err
 			}
 			if ok {
+				if err := s.mayBuildOn(r, ami); err != nil {
+					return engine.Parent{}, nil, err
+				}
 				return parentFromAMI(requested, row.ARN, ami)
 			}
 		}

@@ -67,11 +67,10 @@ func s3Client(ctx context.Context, c config.S3) (*s3.Client, error) {
 // given the configuration must not begin a second store.
 func openObjects(ctx context.Context, cfg *config.Config, dir datadir.Dir) (objects.Store, error) {
 	mark := filepath.Join(string(dir), "objects.location")
-	known, err := os.ReadFile(mark)
-	if err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("reading where the blocks of disks are: %w", err)
+	where, err := readMark(mark)
+	if err != nil {
+		return nil, err
 	}
-	where := strings.TrimSpace(string(known))
 	if where != "" && where != cfg.Objects {
 		return nil, fmt.Errorf("the disks of the data folder %s are in %s: give the configuration that says so with --config (to move them, copy them and remove %s)", dir, where, mark)
 	}
@@ -90,8 +89,68 @@ func openObjects(ctx context.Context, cfg *config.Config, dir datadir.Dir) (obje
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(mark, []byte(cfg.Objects+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("keeping where the blocks of disks are: %w", err)
+	return store, writeMark(mark, cfg.Objects)
+}
+
+// openRegion opens the store of blocks of a region that has its own; it is marked
+// as the others' is.
+func openRegion(ctx context.Context, cfg *config.Config, dir datadir.Dir, region string) (store objects.Store, err error) {
+	r := cfg.Regions[region]
+	mark := filepath.Join(string(dir), "objects.location."+region)
+	where, err := readMark(mark)
+	if err != nil {
+		return nil, err
 	}
-	return store, nil
+	if where != "" && where != r.Objects {
+		return nil, fmt.Errorf("the disks of the region are in %s, and the configuration says %s (to move them, copy them and remove %s)", where, r.Objects, mark)
+	}
+	name, prefix, remote := r.Bucket()
+	if remote {
+		var client *s3.Client
+		if client, err = s3Client(ctx, cfg.S3Of(region)); err == nil {
+			store, err = objects.OpenS3(ctx, client, name, prefix)
+		}
+	} else {
+		store, err = objects.OpenDir(r.Objects)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store, writeMark(mark, r.Objects)
+}
+
+// checkMarks refuses a configuration that has lost a region's own store.
+func checkMarks(cfg *config.Config, dir datadir.Dir) error {
+	const prefix = "objects.location."
+	marks, err := filepath.Glob(filepath.Join(string(dir), prefix+"*"))
+	if err != nil {
+		return fmt.Errorf("looking for the stores of regions: %w", err)
+	}
+	for _, mark := range marks {
+		region := strings.TrimPrefix(filepath.Base(mark), prefix)
+		if _, ok := cfg.Regions[region]; ok {
+			continue
+		}
+		where, err := readMark(mark)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("the disks of the region %s are in %s: give the configuration that says so (regions.%s.objects) with --config (to give the store up, remove %s)", region, where, region, mark)
+	}
+	return nil
+}
+
+func readMark(mark string) (string, error) {
+	known, err := os.ReadFile(mark)
+	if err != nil && !os.IsNotExist(err) {
+		return "", fmt.Errorf("reading where the blocks of disks are: %w", err)
+	}
+	return strings.TrimSpace(string(known)), nil
+}
+
+func writeMark(mark, where string) error {
+	if err := os.WriteFile(mark, []byte(where+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keeping where the blocks of disks are: %w", err)
+	}
+	return nil
 }

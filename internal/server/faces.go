@@ -17,6 +17,7 @@ import (
 
 // openCloud puts together what accounts and regions have beside AMIs.
 func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
+	world.Keep(s.disks.keys, s.disks)
 	key, err := s.dir.Secret("parameters", parameter.KeySize)
 	if err != nil {
 		return err
@@ -49,6 +50,9 @@ func (s *Server) openCloud(cfg *config.Config, world *cloud.World) error {
 // deliveries is how many receivers are sent to at once: one that hangs takes one
 // of these for 15 seconds at a time.
 const deliveries = 64
+
+// copies is how many AMIs are copied at once for CopyImage.
+const copies = 4
 
 // faces are the services of the cloud that clients look at outputs through.
 func (s *Server) faces(world *cloud.World) []*shape.Service {

@@ -20,7 +20,7 @@ func (s *Server) provide(cfg *config.Config, world *cloud.World) {
 			accounts = append(accounts, awsAccount(a.ID, *a.AWS))
 		}
 	}
-	provider := aws.New(aws.Config{Accounts: accounts, Store: s.store, World: world, Blocks: s.disks.Store, Outbox: s.outbox, Log: s.log})
+	provider := aws.New(aws.Config{Accounts: accounts, Store: s.store, World: world, Blocks: s.disks, Outbox: s.outbox, Log: s.log})
 	// Without such accounts it still drops what is left to be done in them.
 	s.outbox.HandleBy(aws.Scheme, provider)
 	if len(accounts) > 0 {

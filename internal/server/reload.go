@@ -8,14 +8,21 @@ import (
 )
 
 // Reload takes the accounts and organisations of a configuration that was read
-// again, with their keys, users, roles and policies: they hold for the next
-// request. Everything else waits for the next start, and Reload logs what does.
+// again, with their keys, users, roles and policies, and the keys that disks are
+// encrypted under: they hold for the next request. Everything else waits for the next start, and Reload logs what does.
 // On an error nothing changes.
 func (s *Server) Reload(cfg *config.Config) error {
 	if cfg.Accounts[0].ID != s.config.Accounts[0].ID {
 		s.log.Warn("the first account of the configuration has changed: the key of the data folder is now that account's", "account", cfg.Accounts[0].ID)
 	}
+	keys, err := keysOf(cfg, s.dir)
+	if err != nil {
+		return err
+	}
 	if err := s.who.replace(cfg); err != nil {
+		return err
+	}
+	if err := s.disks.keys.Replace(keys); err != nil {
 		return err
 	}
 	for _, w := range cfg.Warnings {
@@ -24,7 +31,7 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if waiting := changed(s.config, cfg); len(waiting) > 0 {
 		s.log.Warn("these changes of the configuration wait for the next start", "members", waiting)
 	}
-	s.log.Info("accounts and permissions were read again")
+	s.log.Info("accounts, permissions and keys were read again")
 	return nil
 }
 
@@ -34,7 +41,7 @@ func changed(before, after *config.Config) []string {
 	a, b := reflect.ValueOf(*before), reflect.ValueOf(*after)
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Tag.Get("yaml")
-		if slices.Contains([]string{"accounts", "organizations", "-"}, name) || reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+		if slices.Contains([]string{"accounts", "organizations", "keys", "-"}, name) || reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
 			continue
 		}
 		names = append(names, name)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/riverqueue/river"
+
 	apiib "github.com/goldsmith-build/goldsmith/api/imagebuilder"
 	apists "github.com/goldsmith-build/goldsmith/api/sts"
 	"github.com/goldsmith-build/goldsmith/internal/access"
@@ -56,6 +58,7 @@ type Server struct {
 	disks    *Disks
 	params   *parameter.Store
 	outbox   *delivery.Outbox
+	copies   *cloud.Copier
 	topics   *topic.Topics
 	events   *event.Bus
 	engine   *engine.Engine
@@ -81,7 +84,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			s.release()
 		}
 	}()
-	s.queues = map[string]int{delivery.QueueName: deliveries}
+	s.queues = map[string]int{delivery.QueueName: deliveries, cloud.CopyQueue: copies}
 	service, world, err := s.open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -145,6 +148,7 @@ func (s *Server) open(ctx context.Context, o Options) (_ *imagebuilder.Service, 
 		return nil, nil, err
 	}
 	world := cloud.New(s.store, faultpoint.Now)
+	s.copies = world.Copier()
 	if err := s.openCloud(o.Config, world); err != nil {
 		return nil, nil, err
 	}
@@ -188,13 +192,18 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Steps: s.disks.states(o.Config), Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
 		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics, Now: faultpoint.Now,
-		Register: s.outbox.Register, Queues: s.queues,
+		Register: func(all *river.Workers) {
+			s.outbox.Register(all)
+			s.copies.Register(all)
+		},
+		Queues: s.queues,
 	})
 	if err != nil {
 		return nil, err
 	}
 	service.Attach(s.engine)
 	s.outbox.Attach(s.engine)
+	world.Attach(s.engine)
 	return service, nil
 }
 
@@ -263,6 +272,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	defer cancel()
 	s.schedule()
 	s.outbox.Stop()
+	s.copies.Stop()
 	err = errors.Join(err, s.hangUp(stop), s.engine.Stop(stop))
 	s.release()
 	return err

@@ -112,7 +112,7 @@ func TestBlocksInABucket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := disks.Snapshot(t.Context(), image, "")
+	made, err := disks.Snapshot(t.Context(), image, "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

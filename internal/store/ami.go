@@ -46,6 +46,7 @@ var (
 	selectSnapshot = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE id = ?`)
 	listSnapshots  = define(`SELECT id, account, region, manifest, created, doc FROM snapshot WHERE account = ? AND region = ? AND id > ? ORDER BY id LIMIT ? + 0`)
 	listManifests  = define(`SELECT DISTINCT manifest FROM snapshot ORDER BY manifest`)
+	heldManifests  = define(`SELECT DISTINCT region, manifest FROM snapshot ORDER BY region, manifest`)
 	manifestUsers  = define(`SELECT COUNT(*) FROM (SELECT 1 FROM snapshot WHERE manifest = ? LIMIT 1) AS used`)
 )
 
@@ -184,4 +185,13 @@ func (tx *Tx) ManifestInUse(manifest string) (bool, error) {
 func (tx *Tx) Manifests() ([]string, error) {
 	scan := func(r row) (m string, err error) { return m, r.Scan(&m) }
 	return many(tx, "listing the manifests of snapshots", listManifests, scan)
+}
+
+// Held is a disk that snapshots of a region are made of.
+type Held struct{ Region, Manifest string }
+
+// HeldManifests gives the manifests of all snapshots with their regions.
+func (tx *Tx) HeldManifests() ([]Held, error) {
+	scan := func(r row) (h Held, err error) { return h, r.Scan(&h.Region, &h.Manifest) }
+	return many(tx, "listing the manifests of snapshots", heldManifests, scan)
 }

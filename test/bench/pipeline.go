@@ -201,7 +201,7 @@ func floor(parent, dir string) (install, boot float64, err error) {
 
 var (
 	finished = regexp.MustCompile(`Finished step (\w+) in ([0-9.]+) s`)
-	copied   = regexp.MustCompile(`Distributed \d+ AMIs: (\d+) blocks moved.*\(([0-9.]+) s\)`)
+	copied   = regexp.MustCompile(`AMIs distributed: \d+\. (\d+) blocks moved.*\(([0-9.]+) s\)`)
 )
 
 // imageLog reads the log of an image.
