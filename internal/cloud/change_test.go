@@ -42,8 +42,17 @@ func TestACopyOfAnotherRegionsImage(t *testing.T) {
 	other.Name = p("other")
 	_, err := face.CopyImage(as(t, bob, far), &other)
 	wantCode(t, err, "IdempotentParameterMismatch")
-	got := must(face.DescribeImages(as(t, bob, far), &ec2.DescribeImagesInput{ImageIds: []string{id}}))(t).Images[0]
-	if *got.OwnerId != bob || *got.Name != "copy" || *got.SourceImageId != original.ID || !*got.BlockDeviceMappings[0].Ebs.Encrypted || len(got.Tags) != 2 {
+	describe := func() ec2.Image {
+		return must(face.DescribeImages(as(t, bob, far), &ec2.DescribeImagesInput{ImageIds: []string{id}}))(t).Images[0]
+	}
+	if got := describe(); *got.State != "pending" || !*got.BlockDeviceMappings[0].Ebs.Encrypted || got.BlockDeviceMappings[0].Ebs.SnapshotId != nil {
+		t.Errorf("while its blocks are copied it is %+v", got)
+	}
+	if err := f.world.FinishCopy(t, id); err != nil {
+		t.Fatal(err)
+	}
+	got := describe()
+	if *got.State != "available" || *got.OwnerId != bob || *got.Name != "copy" || *got.SourceImageId != original.ID || !*got.BlockDeviceMappings[0].Ebs.Encrypted || len(got.Tags) != 2 {
 		t.Errorf("the copy is %+v", got)
 	}
 	if *got.BlockDeviceMappings[0].Ebs.SnapshotId == original.Devices[0].SnapshotID {

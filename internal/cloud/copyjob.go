@@ -106,6 +106,9 @@ func (w *World) begin(ctx context.Context, tx *store.Tx, c AMI, all []volume) (A
 		return AMI{}, fault.New("UnsupportedOperation", "This server does not copy disks")
 	}
 	c.State, c.Pending = pending, all
+	for i, v := range all {
+		c.Devices[i].KMSKeyID, c.Devices[i].Encrypted = v.Key, v.Key != ""
+	}
 	made, err := w.Register(tx, c)
 	if err != nil {
 		return made, err

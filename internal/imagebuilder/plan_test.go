@@ -122,7 +122,7 @@ func TestPlanOfOwnParents(t *testing.T) {
 	var ami cloud.AMI
 	f.write(func(tx *store.Tx) (err error) {
 		ami, err = f.world.Register(tx, cloud.AMI{Account: alice, Region: home, Name: "base 1", Platform: "Linux", Architecture: "x86_64", OSVersion: "Debian 12", RootDevice: "/dev/sda1",
-			Devices: []cloud.BlockDevice{{DeviceName: "/dev/sda1", Manifest: "m", SizeGiB: 3, VolumeType: "gp2", Encrypted: true, KMSKeyID: "k"}}})
+			Devices: []cloud.BlockDevice{{DeviceName: "/dev/sda1", Manifest: "m", SizeGiB: 3, VolumeType: "gp2", Encrypted: true, KMSKeyID: defaultKey}}})
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func TestPlanOfOwnParents(t *testing.T) {
 		plan := must(f.planned(child(requested)))(t)
 		want.Requested = requested
 		same(t, requested, plan.Parent, want) // the failed build 2 is passed over
-		same(t, "root", plan.Volume.Devices[0], engine.BlockDevice{DeviceName: "/dev/sda1", SizeGiB: 3, VolumeType: "gp2", Encrypted: true, KMSKeyID: "k", DeleteOnTermination: true})
+		same(t, "root", plan.Volume.Devices[0], engine.BlockDevice{DeviceName: "/dev/sda1", SizeGiB: 3, VolumeType: "gp2", Encrypted: true, KMSKeyID: defaultKey, DeleteOnTermination: true})
 	}
 	_, err := f.planned(child(failed))
 	wantFault(t, err, "ClientException", "no image that is AVAILABLE")
