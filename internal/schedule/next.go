@@ -51,19 +51,24 @@ func (c *cron) onDay(date, now time.Time, location *time.Location) (time.Time, b
 
 // instant gives the moment of a local time: the first, if there are two. A time
 // that the clocks jump over does not exist.
-func instant(year int, month time.Month, day, hour, minute int, location *time.Location) (time.Time, bool) {
-	t := time.Date(year, month, day, hour, minute, 0, 0, location)
-	if t.Day() != day || t.Hour() != hour || t.Minute() != minute {
-		return time.Time{}, false
-	}
-	// Clocks are put back by 30 minutes (Lord Howe), 1 hour, or 2 hours (Troll).
-	for _, back := range []time.Duration{2 * time.Hour, time.Hour, 30 * time.Minute} {
-		earlier := t.Add(-back)
-		if earlier.Day() == day && earlier.Hour() == hour && earlier.Minute() == minute {
-			return earlier, true
+func instant(year int, month time.Month, day, hour, minute int, location *time.Location) (first time.Time, exists bool) {
+	// The moment is the local time less an offset that holds at it. Clocks are
+	// put back by anything from 30 minutes (Lord Howe) to 3 hours (Casey), and
+	// over a whole day where a zone changes its side of the date line.
+	local := time.Date(year, month, day, hour, minute, 0, 0, time.UTC)
+	last := 1 << 30
+	for _, around := range []time.Duration{-25 * time.Hour, 0, 25 * time.Hour} {
+		_, offset := local.Add(around).In(location).Zone()
+		if offset == last {
+			continue
+		}
+		last = offset
+		t := local.Add(-time.Duration(offset) * time.Second).In(location)
+		if _, there := t.Zone(); there == offset && (!exists || t.Before(first)) {
+			first, exists = t, true
 		}
 	}
-	return t, true
+	return first, exists
 }
 
 // match reports whether a date is one of the days.

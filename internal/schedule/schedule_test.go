@@ -87,8 +87,9 @@ func TestNext(t *testing.T) {
 		{"cron(30 1 * * ? *)", "2026-11-01 00:00", "America/New_York", []string{"2026-11-01 01:30 EDT", "2026-11-02 01:30 EST"}},
 		{"cron(30 2 * * ? *)", "2026-10-25 00:00", "Europe/Berlin", []string{"2026-10-25 02:30 CEST", "2026-10-26 02:30 CET"}},
 		{"cron(45 1 * * ? *)", "2026-04-05 00:00", "Australia/Lord_Howe", []string{"2026-04-05 01:45 +11", "2026-04-06 01:45 +1030"}},
-		{"cron(30 0 * * ? *)", "2026-09-05 12:00", "America/Santiago", []string{"2026-09-07 00:30 -03"}}, // midnight itself is left out
-		{"cron(0 12 * * ? *)", "2011-12-29 13:00", "Pacific/Apia", []string{"2011-12-31 12:00 +14"}},     // a whole day is left out
+		{"cron(30 0 * * ? *)", "2026-09-05 12:00", "America/Santiago", []string{"2026-09-07 00:30 -03"}},                          // midnight itself is left out
+		{"cron(0 12 * * ? *)", "2011-12-29 13:00", "Pacific/Apia", []string{"2011-12-31 12:00 +14"}},                              // a whole day is left out
+		{"cron(30 21 * * ? *)", "2022-03-12 12:00", "Antarctica/Casey", []string{"2022-03-12 21:30 +11", "2022-03-13 21:30 +08"}}, // three hours come twice
 		{"cron(0 9 * * ? *)", "2026-03-07 12:00", "America/New_York", []string{"2026-03-08 09:00 EDT"}},
 
 		{"rate(1 minute)", "2026-01-01 00:00", "UTC", []string{"2026-01-01 00:01 UTC", "2026-01-01 00:02 UTC"}},
