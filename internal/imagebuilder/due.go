@@ -73,11 +73,13 @@ func (s *Service) runDue(ctx context.Context, due store.Resource) error {
 	if err != nil {
 		return err
 	}
+	taken := false
 	err = s.write(ctx, func(tx *store.Tx) error {
 		row, ok, err := tx.Resource(due.ARN)
 		if err != nil || !ok || !row.Due.Equal(due.Due) {
-			return err // deleted or changed meanwhile
+			return err // deleted, changed, or started by another server
 		}
+		taken = true
 		if row.Due, err = s.dueAgain(row, r.now); err != nil {
 			return err
 		}
@@ -95,7 +97,7 @@ func (s *Service) runDue(ctx context.Context, due store.Resource) error {
 	case fault.Code(err) != "":
 		s.log.Warn("a scheduled start was refused", "pipeline", due.ARN, "err", err)
 		return s.passOver(ctx, r, due)
-	case err != nil:
+	case err != nil || !taken:
 		return err
 	case why == "":
 		s.log.Info("a schedule is due and nothing that the pipeline uses was updated: no build", "pipeline", due.ARN)

@@ -92,11 +92,7 @@ type fixture struct {
 func open(t testing.TB, change ...func(*imagebuilder.Config)) *fixture {
 	t.Helper()
 	dir := t.TempDir()
-	rows, err := store.Open(t.Context(), filepath.Join(dir, "rows.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rows.Close() })
+	rows := openStore(t)
 	f := &fixture{TB: t, store: rows, queue: &queue{}, dir: dir, clock: start}
 	f.ctx = f.as(alice, home)
 	f.world = cloud.New(rows, f.now)

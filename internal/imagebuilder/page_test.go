@@ -141,6 +141,9 @@ func TestSparseFilters(t *testing.T) {
 func TestTroubleOfTheStoreIsSaid(t *testing.T) {
 	t.Parallel()
 	f := open(t)
+	if f.store.DB() == nil {
+		t.Skip("the limit that stands for a full disk is SQLite's")
+	}
 	var pages int64
 	if err := f.store.DB().QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)
