@@ -20,7 +20,7 @@ type executor struct {
 	ancestors []string
 	dir       string
 	env       []string
-	temp      string
+	temp      temporary
 	logs      *logFolder
 	journal   *journal
 	chain     *chain

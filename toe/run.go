@@ -2,7 +2,6 @@ package toe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -249,7 +248,7 @@ func (x *executor) open(ctx context.Context) error {
 // begin records the start, or the resumption, of the run.
 func (x *executor) begin(header *record) error {
 	var err error
-	if x.temp, err = os.MkdirTemp("", "TOE_"); err != nil {
+	if x.temp, err = makeTemporary(); err != nil {
 		return fmt.Errorf("making a temporary folder: %w", err)
 	}
 	x.detail = &Detail{ExecutionID: x.id, StartTime: Timestamp{x.start}}
@@ -257,7 +256,7 @@ func (x *executor) begin(header *record) error {
 		x.logs.line("Executor: System has rebooted successfully")
 		x.o.Log.Info("going on with an interrupted run", "executionId", x.id)
 		x.sweep(header)
-		return x.journal.add(&record{Kind: "resume", Start: time.Now(), Temporary: x.temp})
+		return x.journal.add(&record{Kind: "resume", Start: time.Now(), Temporary: x.temp.dir})
 	}
 	for i, d := range x.docs {
 		x.logs.writeDocument(i, d.source.Data)
@@ -265,7 +264,7 @@ func (x *executor) begin(header *record) error {
 	x.logs.debug.Info("run started", "executionId", x.id, "documents", len(x.docs), "platform", runtime.GOOS)
 	return x.journal.add(&record{
 		Kind: "run", Version: stateVersion, ExecutionID: x.id, Start: x.start,
-		Digest: x.digest(), LogFolder: x.logs.dir, Temporary: x.temp,
+		Digest: x.digest(), LogFolder: x.logs.dir, Temporary: x.temp.dir,
 	})
 }
 
@@ -273,7 +272,7 @@ func (x *executor) begin(header *record) error {
 // folder that can be one of them is removed, whatever the state file says.
 func (x *executor) sweep(header *record) {
 	for _, r := range append([]record{*header}, x.journal.earlier...) {
-		if r.Temporary != "" && filepath.Dir(r.Temporary) == filepath.Clean(os.TempDir()) && strings.HasPrefix(filepath.Base(r.Temporary), "TOE_") {
+		if r.Temporary != "" && filepath.Dir(r.Temporary) == filepath.Clean(os.TempDir()) && strings.HasPrefix(filepath.Base(r.Temporary), temporaryPrefix) {
 			_ = os.RemoveAll(r.Temporary)
 		}
 	}
@@ -375,10 +374,8 @@ func (x *executor) closingLines(status string) {
 }
 
 func (x *executor) close() {
-	if x.temp != "" {
-		if err := os.RemoveAll(x.temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-			x.o.Log.Warn("the temporary folder was not removed", "error", err)
-		}
+	if err := x.temp.remove(); err != nil {
+		x.o.Log.Warn("the temporary folder was not removed", "error", err)
 	}
 	x.closeSink()
 	x.logs.close()

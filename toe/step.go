@@ -231,7 +231,7 @@ func (r *running) host() (h *action.Host, finish func()) {
 	out := &stream{logs: x.logs, prefix: "Stdout: ", emit: r.emitter("stdout"), quiet: r.quiet}
 	errs := &stream{logs: x.logs, prefix: "CmdExecution: Stderr: ", emit: r.emitter("stderr"), quiet: r.quiet}
 	h = &action.Host{
-		Dir: x.dir, Env: x.env, TempDir: x.temp, Stdout: out, Stderr: errs,
+		Dir: x.dir, Env: x.env, TempDir: x.temp.dir, Stdout: out, Stderr: errs,
 		Flush: func() { out.flush(); errs.flush() }, Log: x.logs.line, Mark: uuid.NewString(), Grace: grace, HTTP: newHTTPClient, Cloud: x.o.Cloud,
 	}
 	return h, func() { out.close(); errs.close() }

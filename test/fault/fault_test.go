@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"slices"
@@ -13,8 +14,9 @@ import (
 )
 
 var (
-	full   = flag.Bool("full", false, "inject every fault instead of a few")
-	report = flag.String("report", "", "write the figures into this file (docs/faults.md)")
+	full    = flag.Bool("full", false, "inject every fault instead of a few")
+	results = flag.String("results", "", "keep what was found in this file, and add to it what other groups left there")
+	report  = flag.String("report", "", "write the figures into this file (docs/faults.md)")
 )
 
 // ends are the states that an image may come to.
@@ -28,7 +30,7 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	status := m.Run()
-	if err := figures.write(*report); err != nil {
+	if err := errors.Join(figures.join(*results), figures.write(*report)); err != nil {
 		println("writing the report:", err.Error())
 		status = 1
 	}

@@ -1,7 +1,10 @@
 package fault
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -11,18 +14,18 @@ import (
 
 // fault is one that was injected.
 type fault struct {
-	kind    string
-	place   string
-	outcome string
-	took    time.Duration // from the fault to the image's end
-	wrong   bool
+	Kind    string
+	Place   string
+	Outcome string
+	Took    time.Duration // from the fault to the image's end
+	Wrong   bool
 }
 
 // tally holds all faults of a run.
 type tally struct {
 	mu      sync.Mutex
-	faults  []fault
-	cancels []fault // of cancellations: what they took
+	Faults  []fault
+	Cancels []fault // of cancellations: what they took
 }
 
 var figures tally
@@ -30,14 +33,14 @@ var figures tally
 func (f *tally) add(one fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.faults = append(f.faults, one)
+	f.Faults = append(f.Faults, one)
 }
 
 // cancelled notes what a cancellation took.
 func (f *tally) cancelled(place string, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cancels = append(f.cancels, fault{place: place, took: took})
+	f.Cancels = append(f.Cancels, fault{Place: place, Took: took})
 }
 
 // seconds is a duration for the report.
@@ -45,11 +48,42 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
 
 // spread gives the median and the largest of some durations.
 func spread(list []fault) (median, largest time.Duration) {
-	slices.SortFunc(list, func(a, b fault) int { return int(a.took - b.took) })
+	slices.SortFunc(list, func(a, b fault) int { return int(a.Took - b.Took) })
 	if len(list) == 0 {
 		return 0, 0
 	}
-	return list[len(list)/2].took, list[len(list)-1].took
+	return list[len(list)/2].Took, list[len(list)-1].Took
+}
+
+// join adds what earlier runs of other groups left in a file, and writes the file
+// anew: the suite can be run group by group.
+func (f *tally) join(name string) error {
+	if name == "" {
+		return nil
+	}
+	var before tally
+	data, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(data, &before)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	add := func(list, old []fault, same func(a, b fault) bool) []fault {
+		now := slices.Clone(list)
+		for _, o := range old {
+			if !slices.ContainsFunc(now, func(n fault) bool { return same(n, o) }) {
+				list = append(list, o)
+			}
+		}
+		return list
+	}
+	f.Faults = add(f.Faults, before.Faults, func(a, b fault) bool { return a.Kind == b.Kind })
+	f.Cancels = add(f.Cancels, before.Cancels, func(a, b fault) bool { return a.Place == b.Place })
+	if data, err = json.Marshal(f); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o600)
 }
 
 // write writes the report, if a file is named.
@@ -61,11 +95,11 @@ func (f *tally) write(name string) error {
 	b.WriteString(reportHead)
 	var kinds []string
 	of := map[string][]fault{}
-	for _, one := range f.faults {
-		if of[one.kind] == nil {
-			kinds = append(kinds, one.kind)
+	for _, one := range f.Faults {
+		if of[one.Kind] == nil {
+			kinds = append(kinds, one.Kind)
 		}
-		of[one.kind] = append(of[one.kind], one)
+		of[one.Kind] = append(of[one.Kind], one)
 	}
 	slices.Sort(kinds)
 	all, wrong := 0, 0
@@ -73,8 +107,8 @@ func (f *tally) write(name string) error {
 		outcomes := map[string]int{}
 		bad := 0
 		for _, one := range of[kind] {
-			outcomes[one.outcome]++
-			if one.wrong {
+			outcomes[one.Outcome]++
+			if one.Wrong {
 				bad++
 			}
 		}
@@ -90,21 +124,21 @@ func (f *tally) write(name string) error {
 
 // writeCancels tells how long cancellations took.
 func (f *tally) writeCancels(b *strings.Builder) {
-	if len(f.cancels) == 0 {
+	if len(f.Cancels) == 0 {
 		return
 	}
-	median, largest := spread(f.cancels)
-	n := len(f.cancels)
+	median, largest := spread(f.Cancels)
+	n := len(f.Cancels)
 	over := 0
-	for _, one := range f.cancels {
-		if one.took > 5*time.Second {
+	for _, one := range f.Cancels {
+		if one.Took > 5*time.Second {
 			over++
 		}
 	}
-	fmt.Fprintf(b, cancelHead, n, median.Seconds(), f.cancels[n*9/10].took.Seconds(), largest.Seconds(), over)
+	fmt.Fprintf(b, cancelHead, n, median.Seconds(), f.Cancels[n*9/10].Took.Seconds(), largest.Seconds(), over)
 	b.WriteString("| the longest | seconds |\n| --- | --- |\n")
-	for _, one := range f.cancels[max(0, n-8):] {
-		fmt.Fprintf(b, "| %s | %.2f |\n", one.place, one.took.Seconds())
+	for _, one := range f.Cancels[max(0, n-8):] {
+		fmt.Fprintf(b, "| %s | %.2f |\n", one.Place, one.Took.Seconds())
 	}
 }
 
@@ -114,7 +148,7 @@ func (f *tally) writePlaces(b *strings.Builder, kinds []string, of map[string][]
 	for _, kind := range kinds {
 		fmt.Fprintf(b, "\n<details><summary>%s (%d)</summary>\n\n", kind, len(of[kind]))
 		for _, one := range of[kind] {
-			fmt.Fprintf(b, "- %s: %s, %s\n", one.place, one.outcome, seconds(one.took))
+			fmt.Fprintf(b, "- %s: %s, %s\n", one.Place, one.Outcome, seconds(one.Took))
 		}
 		b.WriteString("\n</details>\n")
 	}

@@ -164,13 +164,29 @@ func (w *worker) Timeout(*river.Job[Job]) time.Duration { return 3 * shift }
 // NextRetry is for failures of the database: soon.
 func (w *worker) NextRetry(*river.Job[Job]) time.Time { return time.Now().Add(5 * time.Second) }
 
-// Work delivers to the target; the job stays as long as rows wait.
+// Work delivers to the target; the job stays as long as rows wait. A database that
+// is away is waited for here: the queue, which has to write down how a job ended,
+// gives that up after some seconds, and would take up the job again minutes later.
 func (w *worker) Work(ctx context.Context, job *river.Job[Job]) error {
 	wait, more, err := w.outbox.Run(ctx, job.Args.Target)
+	for start := time.Now(); away(err) && time.Since(start) < shift; wait, more, err = w.outbox.Run(ctx, job.Args.Target) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.outbox.stopped.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
 	if err == nil && more {
 		err = river.JobSnooze(wait)
 	}
 	return err
+}
+
+// away reports whether the database may come back from an error by itself.
+func away(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNoSpace)
 }
 
 // Run delivers what is due to a target until nothing is left or all that is left
