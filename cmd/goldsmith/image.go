@@ -15,17 +15,18 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/config"
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
+	"github.com/goldsmith-build/goldsmith/internal/disk/encode"
 	"github.com/goldsmith-build/goldsmith/internal/disk/format"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/server"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
-// imageCommand is 'goldsmith image get|boot'.
+// imageCommand is 'goldsmith image get|url|boot'.
 func imageCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "Take a published disk away, or boot it here", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(imageGetCommand(), imageBootCommand())
+	cmd.AddCommand(imageGetCommand(), imageURLCommand(), imageBootCommand())
 	return cmd
 }
 
@@ -88,7 +89,10 @@ func imageGetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get AMI",
 		Short: "Write the disk of an AMI, or of a parent image, into a file",
-		Args:  exactArgs(1),
+		Long: "Write the disk of an AMI, or of a parent image, into a file: of the data folder, where there is one; else, or with\n" +
+			"--endpoint-url, it is fetched from the server that AWS clients are set up for. A fetch that was cut short leaves\n" +
+			"FILE.part, and the same command goes on with it.",
+		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			to, err := format.Parse(name)
 			if err != nil {
@@ -97,11 +101,7 @@ func imageGetCommand() *cobra.Command {
 			if out == "" {
 				out = args[0] + "." + name
 			}
-			p, err := findDisk(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			if err := p.write(cmd.Context(), out, to); err != nil {
+			if err := getDisk(cmd, args[0], out, to); err != nil {
 				return err
 			}
 			info, err := os.Stat(out)
@@ -113,24 +113,64 @@ func imageGetCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&name, "format", "raw", "raw, qcow2, vmdk or vhd")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write (default AMI.FORMAT)")
+	remoteFlags(cmd)
 	return cmd
+}
+
+// getDisk takes a disk from the data folder, or from a server.
+func getDisk(cmd *cobra.Command, name, out string, to format.Format) error {
+	given, _ := cmd.Flags().GetString("endpoint-url")
+	_, _, err := existingData(cmd)
+	if given != "" || err != nil && os.Getenv("AWS_ENDPOINT_URL")+os.Getenv("AWS_CONFIG_FILE") != "" {
+		r, err := remoteOf(cmd)
+		if err != nil {
+			return err
+		}
+		return r.fetch(cmd.Context(), name, to, out)
+	}
+	p, err := findDisk(cmd, name)
+	if err != nil {
+		return err
+	}
+	return p.write(cmd.Context(), out, to)
 }
 
 // write puts the disk into a new file; what fails leaves none.
 func (p published) write(ctx context.Context, out string, to format.Format) (err error) {
-	if _, err := os.Lstat(out); err == nil {
-		return fmt.Errorf("%s is there already", out)
-	}
 	if to == format.Raw {
+		if _, err := os.Lstat(out); err == nil {
+			return fmt.Errorf("%s is there already", out)
+		}
 		_, err := p.disks.Volume(ctx, p.snapshot, out, 0)
 		return err
 	}
-	raw, release, err := p.disks.Disk(ctx, p.snapshot)
+	from, err := p.disks.Open(ctx, p.snapshot)
 	if err != nil {
 		return err
 	}
-	defer release()
-	return format.QEMU{}.Convert(ctx, raw, format.Raw, out, to)
+	f, err := os.OpenFile(out, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return errors.Join(err, from.Close())
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close(), from.Close()); err != nil {
+			err = errors.Join(err, os.Remove(out))
+		}
+	}()
+	w := &holes{file: f}
+	if to == format.VMDK {
+		_, err = encode.WriteVMDK(ctx, w, from)
+	} else {
+		made := encode.QCOW2
+		if to == format.VHD {
+			made = encode.FixedVHD
+		}
+		var file *encode.File
+		if file, err = made(from); err == nil {
+			err = file.Copy(ctx, w, 0, file.Size())
+		}
+	}
+	return errors.Join(err, f.Truncate(w.at))
 }
 
 // imageBootCommand is 'goldsmith image boot AMI'.

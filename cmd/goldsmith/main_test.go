@@ -27,14 +27,15 @@ func TestWrongUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for line, want := range map[string]string{
-		"serve extra":                        "unknown command",
-		"build":                              "accepts 1 arg(s)",
-		"serve --lisen x":                    "unknown flag",
-		"build nonsense":                     "not an ARN",
-		"logs nonsense":                      "not the ARN of an image",
-		"base import file":                   "--name is missing",
-		"image get ami-1 --format qed":       "--format",
-		"image boot ami-1 --forward 8080:80": "--forward",
+		"serve extra":                                    "unknown command",
+		"build":                                          "accepts 1 arg(s)",
+		"serve --lisen x":                                "unknown flag",
+		"build nonsense":                                 "not an ARN",
+		"logs nonsense":                                  "not the ARN of an image",
+		"base import file":                               "--name is missing",
+		"image get ami-1 --format qed":                   "--format",
+		"image boot ami-1 --forward 8080:80":             "--forward",
+		"image url ami-1 --expires 200h":                 "--expires",
 		"image boot ami-1 --forward 0.0.0.0:8080:80":     "--forward",
 		"logs arn:aws:imagebuilder:r:a:image/../../x/1":  "not the ARN of an image",
 		"logs arn:aws:imagebuilder:r:a:image/x/../../..": "not the ARN of an image",

@@ -80,6 +80,19 @@ func (g *Gate) Authorize(ctx context.Context, s *shape.Service, op *shape.Operat
 	return nil
 }
 
+// Permit asks for one permission that no operation of the API stands for, and
+// gives a refusal in EC2's words.
+func (g *Gate) Permit(ctx context.Context, action, resource string) error {
+	denial, err := g.decide(ctx, asked{Caller: identity.From(ctx)}, need{action: action, resource: resource})
+	if err != nil {
+		return fmt.Errorf("looking up whether %s is allowed: %w", action, err)
+	}
+	if denial != "" {
+		return fault.New("UnauthorizedOperation", "You are not authorized to perform this operation. %s", denial)
+	}
+	return nil
+}
+
 // refuse gives a refusal the code of its service.
 func refuse(s *shape.Service, denial string) error {
 	const sns = "AuthorizationError" // the only service that has this one

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/goldsmith-build/goldsmith/internal/cloud/download"
 	"github.com/goldsmith-build/goldsmith/internal/wire"
 )
 
@@ -31,6 +32,10 @@ func (s *Server) routes(api http.Handler) http.Handler {
 				metrics.ServeHTTP(w, r)
 				return
 			}
+		}
+		if strings.HasPrefix(r.URL.Path, download.Path) {
+			s.files.ServeHTTP(w, r)
+			return
 		}
 		if !s.topics.Link(w, r) {
 			api.ServeHTTP(w, r)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/bucket"
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
+	"github.com/goldsmith-build/goldsmith/internal/cloud/download"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/event"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/export"
 	"github.com/goldsmith-build/goldsmith/internal/cloud/function"
@@ -64,6 +66,7 @@ type Server struct {
 	engine   *engine.Engine
 	metrics  *metrics
 	http     *http.Server
+	files    http.Handler // the disks of AMIs
 	served   chan error
 	queues   map[string]int // of jobs besides images; a worker has none
 	stopping atomic.Bool
@@ -97,11 +100,17 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			log(ctx, e)
 		}
 	}
-	api, err := wire.New(wire.Config{Keys: s.who, Gate: gate.New(map[string]gate.Resources{"imagebuilder": service, "ec2": world}, nil), Logger: o.Log, Observe: observe},
+	door := gate.New(map[string]gate.Resources{"imagebuilder": service, "ec2": world}, nil)
+	api, err := wire.New(wire.Config{Keys: s.who, Gate: door, Logger: o.Log, Observe: observe},
 		append(s.faces(world), apiib.Serve(service), apists.Serve(sts.New(s.who.Directory, s.sessions, nil)))...)
 	if err != nil {
 		return nil, err
 	}
+	files, err := download.New(download.Config{Store: s.store, World: world, Disks: s.disks, Permit: door.Permit, Dir: filepath.Join(s.dir.Cache(), "vmdk")})
+	if err != nil {
+		return nil, err
+	}
+	s.files = api.Signed("ec2", "DownloadImage", files.Serve)
 	if o.Config.Database == "" {
 		if err := s.outbox.Resume(ctx); err != nil {
 			return nil, fmt.Errorf("taking up messages: %w", err)

@@ -53,6 +53,9 @@ func (x *exchange) send(status int, body []byte) {
 
 // status gives the HTTP status of an error code: the model's, else the usual.
 func (x *exchange) status(code string) int {
+	if x.missing {
+		return http.StatusNotFound
+	}
 	if x.service != nil {
 		if s, ok := x.service.Errors[code]; ok {
 			return s

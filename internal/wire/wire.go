@@ -115,6 +115,7 @@ type exchange struct {
 	service *shape.Service // nil until the scope named one
 	op      *shape.Operation
 	event   Event
+	missing bool // a file is not there: 404, which EC2 does not say
 }
 
 // ServeHTTP answers one request.
