@@ -206,7 +206,9 @@ func parsePrincipals(n node) ([]principal, error) {
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		case f.name != "AWS":
-			all = append(all, principal{form: service})
+			for _, text := range texts {
+				all = append(all, principal{form: service, arn: f.name + ":" + text})
+			}
 			continue
 		}
 		for _, text := range texts {

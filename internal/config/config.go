@@ -46,6 +46,7 @@ type Config struct {
 	Regions map[string]Region `yaml:"regions"` // what a region has of its own
 
 	Organizations []Organization `yaml:"organizations"`
+	Instances     Instances      `yaml:"instances"`
 
 	Events        []Receiver    `yaml:"events"`        // what is told of events of images
 	Notifications Notifications `yaml:"notifications"` // where messages may go
@@ -130,6 +131,9 @@ func (c *Config) check(dir string) error {
 	}
 	if err := c.checkFunctions(); err != nil {
 		return err
+	}
+	if err := c.Instances.check(); err != nil {
+		return fmt.Errorf("instances.%w", err)
 	}
 	if c.Database != "" && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		return errors.New("database: must be postgres://USER@HOST:PORT/NAME, or be left out for a SQLite file in the data folder")

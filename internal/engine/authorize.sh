@@ -33,12 +33,18 @@ add)
         printf '%s\n' "$key" >>"$file"
         [ -z "${made:-}" ] || chown "$user:" "$file"
         printf '%s\n' "$file" >"$note"
+    else
+        echo >"$note" # the parent image has it: it stays
     fi
     echo "$user"
     ;;
 remove)
-    [ -r "$note" ] || exit 0
-    IFS= read -r file <"$note"
+    if [ -r "$note" ]; then
+        IFS= read -r file <"$note"
+    else # the volume is that of an earlier build, whose note is gone
+        found=$(login)
+        file=${found#*:}/.ssh/authorized_keys
+    fi
     [ -f "$file" ] || exit 0
     rest=$(mktemp)
     grep -vxF -- "$key" "$file" >"$rest" || true

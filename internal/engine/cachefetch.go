@@ -102,7 +102,7 @@ func (c *call) fetchesSame(ctx context.Context, m *machine, name string, want []
 	events.fetched = &got
 	exit, err := m.Exec(ctx, instance.Command{
 		Argv:   []string{m.Toe(), "run", "--documents", file, "--log-directory", path.Join(base, "logs"), "--reboot-mode", "forbid", "--events"},
-		Env:    c.environment(c.row),
+		Env:    c.environment(c.row, m),
 		Stdout: events,
 	})
 	events.flush()

@@ -85,7 +85,7 @@ func (c *call) runScript(ctx context.Context, m *machine, script, dir string, li
 	var stdout strings.Builder
 	stderr := &tail{max: 4096}
 	exit, err := m.Exec(ctx, instance.Command{
-		Argv: []string{"/bin/sh", "-c", name}, Dir: dir, Env: c.environment(c.row),
+		Argv: []string{"/bin/sh", "-c", name}, Dir: dir, Env: c.environment(c.row, m),
 		Stdout: io.MultiWriter(console, &limited{w: &stdout, left: maxCommandOutput}), Stderr: io.MultiWriter(console, stderr),
 	})
 	if err != nil {

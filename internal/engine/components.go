@@ -157,7 +157,7 @@ func (x *execution) execute(ctx context.Context) error {
 		stderr := &tail{max: 4096}
 		exit, err := x.machine.Exec(ctx, instance.Command{
 			Argv:   []string{x.machine.Toe(), "run", "--config", path.Join(x.base, "config.json"), "--reboot-mode", "exit", "--events"},
-			Env:    x.environment(x.row),
+			Env:    x.environment(x.row, x.machine),
 			Stdout: events, Stderr: io.MultiWriter(console, stderr),
 		})
 		if err != nil {
@@ -178,9 +178,9 @@ func (x *execution) execute(ctx context.Context) error {
 
 // environment is what Image Builder gives components (User Guide, "Runtime
 // variables").
-func (f *flow) environment(step *store.StepExecution) []string {
+func (f *flow) environment(step *store.StepExecution, m *machine) []string {
 	p := f.plan
-	return []string{
+	all := []string{
 		"WORKING_DIRECTORY=" + p.WorkingDir,
 		"IMAGE_WORKFLOW_EXECUTION_ID=" + step.WorkflowExecutionID,
 		"IMAGE_STEP_EXECUTION_ID=" + step.ID,
@@ -189,9 +189,12 @@ func (f *flow) environment(step *store.StepExecution) []string {
 		"IMAGE_PHASE=" + string(statusOf[f.Type]),
 		"IMAGE_VERSION=" + p.Image.Version,
 		"IMAGE_BUILD_VERSION=" + strconv.FormatInt(p.Image.Build, 10),
-		"AWS_EC2_METADATA_DISABLED=true",
 		"DEBIAN_FRONTEND=noninteractive",
 	}
+	if !m.guarded { // clients would wait for an answer
+		all = append(all, "AWS_EC2_METADATA_DISABLED=true")
+	}
+	return all
 }
 
 // outcome turns the executor's exit status and last event into the step's error.

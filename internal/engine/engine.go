@@ -50,6 +50,7 @@ type Config struct {
 	Functions *function.Set    // what stands for Lambda functions and state machines; nil: nothing
 	Buckets   bucket.Buckets   // where the logs of an infrastructure configuration with a bucket go; nil: nowhere
 	Exports   *export.Exporter // writes disks into buckets; nil: an image that asks for it fails
+	Roles     Roles            // of instance profiles; nil: instances have none
 	Log       *slog.Logger
 	Observer  Observer // nil: nobody watches
 	Now       func() time.Time

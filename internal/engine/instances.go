@@ -35,6 +35,8 @@ type machine struct {
 	volume  string // raw disk that the instance writes; "" for an overlay
 	release func() // gives back a disk that is only read
 	bootLog string // where its console's log is kept when it ends
+	size    string // its instance type, "" if none was named
+	guarded bool   // it has metadata at 169.254.169.254
 	stopped bool   // its volume became an image
 	keep    bool   // its step says that no rollback ends it
 
@@ -136,7 +138,7 @@ func (c *call) launchAs(ctx context.Context, name string, from source, bootLog s
 		c.log.printf("An instance of the type %s has %d processors and %d MiB here", name, size.vcpu, size.memory)
 	}
 	blank := func() *machine {
-		return &machine{id: NewInstanceID(), step: c.row.ID, stage: c.Type, bootLog: bootLog, source: from}
+		return &machine{id: NewInstanceID(), step: c.row.ID, stage: c.Type, bootLog: bootLog, source: from, size: name}
 	}
 	var m *machine
 	var err error
@@ -251,6 +253,10 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	spec := instance.Spec{ID: m.id, Dir: m.dir, Toe: e.Toe, VCPU: size.vcpu, MemoryMiB: size.memory, Hostname: "ip-" + m.id[2:10]}
 	if err := prepare(m, &spec); err != nil {
 		return err
+	}
+	if report := kind.Probe(ctx); report.Guarded {
+		m.guarded = true
+		spec.Metadata = r.metadata(m, spec, report.Address)
 	}
 	faultpoint.Reach(m.stage, "instance has its volume")
 	r.log.printf("Launching instance %s (%s)", m.id, m.kind)

@@ -129,6 +129,7 @@ type Infrastructure struct {
 	KeyName            string   `json:"keyPair,omitempty"`
 	PublicKey          string   `json:"publicKey,omitempty"` // of the key pair: a line of authorized_keys
 	Metadata           Metadata `json:"instanceMetadataOptions,omitzero"`
+	Zone               string   `json:"availabilityZone,omitempty"`
 }
 
 // Metadata says how instances may ask for their metadata.

@@ -377,6 +377,9 @@ func (s *Service) planInfrastructure(tx *store.Tx, r request, c *api.Infrastruct
 	if m := c.InstanceMetadataOptions; m != nil {
 		out.Metadata = engine.Metadata{TokenRequired: text(m.HttpTokens) == "required", HopLimit: int(or(m.HttpPutResponseHopLimit, 0))}
 	}
+	if c.Placement != nil {
+		out.Zone = text(c.Placement.AvailabilityZone)
+	}
 	if name := text(c.KeyPair); name != "" {
 		key, err := s.world.KeyPair(tx, r.Account, r.Region, name)
 		if fault.Code(err) == "InvalidKeyPair.NotFound" {

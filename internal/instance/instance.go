@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net/http"
 	"time"
 )
 
@@ -34,6 +35,9 @@ type Report struct {
 	Usable bool
 	How    string // "systemd-nspawn 252, private network by slirp4netns", "QEMU 7.2, TCG: KVM did not boot a stock kernel in 2s"
 	Remedy string // what to do when it is not usable, or could be better
+
+	Guarded bool   // guests reach neither the host nor link-local services, and Spec.Metadata is served
+	Address string // IPv4 address of each guest, in a network of its own; "" if it has the host's
 }
 
 // Spec describes an instance to launch.
@@ -51,6 +55,10 @@ type Spec struct {
 	BootTimeout time.Duration // 0: the kind's own, generous under emulation
 
 	Forwards []Forward // ways from the host into the guest
+
+	// Metadata answers the guest's requests to http://169.254.169.254, where
+	// Report.Guarded says that it can; nil: nothing answers.
+	Metadata http.Handler
 }
 
 // Forward makes a TCP port of the guest reachable at 127.0.0.1 on the host.

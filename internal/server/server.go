@@ -200,7 +200,7 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Steps: s.disks.states(o.Config), Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
-		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics, Now: faultpoint.Now,
+		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics, Roles: s.who, Now: faultpoint.Now,
 		Register: func(all *river.Workers) {
 			s.outbox.Register(all)
 			s.copies.Register(all)
@@ -257,8 +257,8 @@ func quotas(q config.Quotas) imagebuilder.Quotas {
 // that builds, and the one that tests.
 func Kinds(cfg *config.Config, dir datadir.Dir) []instance.Kind {
 	return []instance.Kind{
-		sandbox.New(sandbox.Options{}),
-		vm.New(vm.Options{Cache: dir.Cache(), Kernel: func(ctx context.Context) (string, error) { return stockKernel(ctx, cfg, dir) }}),
+		sandbox.New(sandbox.Options{Reach: cfg.Instances.Reachable(), Privileged: cfg.Instances.Privileged}),
+		vm.New(vm.Options{Reach: cfg.Instances.Reachable(), Cache: dir.Cache(), Kernel: func(ctx context.Context) (string, error) { return stockKernel(ctx, cfg, dir) }}),
 	}
 }
 

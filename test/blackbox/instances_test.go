@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
 	"github.com/goldsmith-build/goldsmith/test/harness"
 )
 
@@ -26,6 +30,36 @@ phases:
             - grep -q "KEY" /root/.ssh/authorized_keys
             - test "$(stat -c '%a %U' /root/.ssh/authorized_keys)" = "600 root"
             - test "$(cat /opt/first-boot)" = "user data by root"
+      - name: Metadata
+        action: ExecuteBash
+        inputs:
+          commands:
+            - |
+              set -e
+              imds() { # METHOD PATH HEADER
+                exec 3<>/dev/tcp/169.254.169.254/80
+                printf '%s %s HTTP/1.0\r\n%s\r\n\r\n' "$1" "$2" "$3" >&3
+                cat <&3 | sed '1,/^.$/d'
+              }
+              test "$(imds GET /latest/meta-data/instance-id 'Accept: */*')" = Unauthorized
+              token=$(imds PUT /latest/api/token 'X-aws-ec2-metadata-token-ttl-seconds: 60')
+              get() { imds GET "/latest/$1" "X-aws-ec2-metadata-token: $token"; }
+              test "$(get meta-data/placement/region)" = us-east-1
+              get meta-data/instance-id | grep -qE '^i-[0-9a-f]{17}$'
+              get meta-data/ami-id | grep -qE '^ami-[0-9a-f]{17}$'
+              get dynamic/instance-identity/document | grep -q '"accountId": "123456789012"'
+              test "$(get meta-data/iam/security-credentials/)" = builder
+              get user-data | grep -q first-boot
+              get meta-data/iam/security-credentials/builder >/opt/credentials.json
+              test -z "$AWS_EC2_METADATA_DISABLED"
+`
+
+// instanceConfig has a role that instances of the profile "builder" get.
+const instanceConfig = `accounts:
+  - id: "123456789012"
+    roles:
+      - name: builder
+        trustPolicy: {document: {Version: 2012-10-17, Statement: {Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: "sts:AssumeRole"}}}
 `
 
 // TestWhatABuildInstanceGets has an image built whose infrastructure names a key
@@ -33,8 +67,12 @@ phases:
 // and the key is not in the image.
 func TestWhatABuildInstanceGets(t *testing.T) {
 	t.Parallel()
-	s := harness.StartWithParent(t)
 	dir := t.TempDir()
+	config := filepath.Join(dir, "goldsmith.yaml")
+	if err := os.WriteFile(config, []byte(instanceConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := harness.StartWithParent(t, "--config", config)
 	file := func(name string, v any) string {
 		data, ok := v.(string)
 		if !ok {
@@ -59,7 +97,7 @@ func TestWhatABuildInstanceGets(t *testing.T) {
 		"additionalInstanceConfiguration": map[string]any{"userDataOverride": base64.StdEncoding.EncodeToString([]byte(userData))}, "clientToken": "recipe",
 	})).Str("imageRecipeArn")
 	infrastructure := s.AWS("imagebuilder", "create-infrastructure-configuration", "--name", "look", "--instance-profile-name", "builder", "--key-pair", "deploy",
-		"--resource-tags", "team=web").Str("infrastructureConfigurationArn")
+		"--resource-tags", "team=web", "--instance-metadata-options", "httpTokens=required,httpPutResponseHopLimit=1").Str("infrastructureConfigurationArn")
 	create := func() string {
 		return s.AWS("imagebuilder", "create-image", "--image-recipe-arn", recipe, "--infrastructure-configuration-arn", infrastructure,
 			"--image-tests-configuration", "imageTestsEnabled=false").Str("imageBuildVersionArn")
@@ -79,11 +117,29 @@ func TestWhatABuildInstanceGets(t *testing.T) {
 	if found, err := exec.Command("grep", "-c", "-a", "-F", strings.Fields(key)[1], disk).CombinedOutput(); err == nil {
 		t.Errorf("the image still holds the key, %s times", found)
 	}
+	checkCredentials(t, s, debugfs(t, disk, "cat /opt/credentials.json"))
 	logs, _, _ := s.Run("", "logs", image)
 	for _, want := range []string{"Authorised the key pair deploy for the user root", "The user data has run", "Skipped step RunSanitizeScript"} {
 		if !strings.Contains(logs, want) {
 			t.Errorf("the log does not say %q:\n%s", want, logs)
 		}
+	}
+}
+
+// checkCredentials uses what the instance was given.
+func checkCredentials(t *testing.T, s *harness.Server, text string) {
+	t.Helper()
+	var c struct{ AccessKeyId, SecretAccessKey, Token string }
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		t.Fatalf("the instance's credentials: %v: %s", err, text)
+	}
+	client := sts.New(sts.Options{BaseEndpoint: aws.String(s.URL), Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyId, c.SecretAccessKey, c.Token)})
+	who, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err != nil {
+		t.Fatalf("the instance's credentials: %v", err)
+	}
+	if !strings.HasPrefix(aws.ToString(who.Arn), "arn:aws:sts::123456789012:assumed-role/builder/i-") {
+		t.Errorf("the instance is %s", aws.ToString(who.Arn))
 	}
 }
 

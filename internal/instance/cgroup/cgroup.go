@@ -105,6 +105,7 @@ type Groups struct {
 	Dirs    []string // the groups, to Remove afterwards
 	Join    []string // cgroup.procs files that the instance's first process writes itself to
 	Leaf    string   // folder of a version 2 leaf for what it starts, "" where there is no version 2
+	Helper  string   // folder of the version 2 leaf of the helper and of what it starts besides, "" likewise
 	Missing []string // controllers that this machine does not have
 
 	limits bool // the limits are with version 2
@@ -138,7 +139,8 @@ func Plan(all []Hierarchy, id string) *Groups {
 			dir = filepath.Join(own, prefix+id)
 			g.Dirs = append(g.Dirs, dir)
 			g.Leaf = filepath.Join(dir, "container")
-			g.Join = append(g.Join, filepath.Join(dir, "supervisor", "cgroup.procs"))
+			g.Helper = filepath.Join(dir, "supervisor")
+			g.Join = append(g.Join, filepath.Join(g.Helper, "cgroup.procs"))
 		case slices.ContainsFunc(h.controllers, func(c string) bool {
 			return c == "memory" || c == "pids" || c == "cpu" || c == "name=systemd"
 		}):
@@ -221,7 +223,7 @@ func (g *Groups) delegate() error {
 			return fmt.Errorf("handing the memory, pids and cpu controllers down to instances: %w", err)
 		}
 	}
-	for _, leaf := range []string{g.Leaf, filepath.Join(dir, "supervisor")} {
+	for _, leaf := range []string{g.Leaf, g.Helper} {
 		if err := os.Mkdir(leaf, 0o755); err != nil {
 			return fmt.Errorf("making a control group: %w", err)
 		}

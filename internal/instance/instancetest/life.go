@@ -51,15 +51,15 @@ func (h Harness) files(t *testing.T, i instance.Instance) {
 	}
 }
 
-// full is a guest whose file system is full.
+// full is a guest whose file system is full: a small one that every guest has.
 func (h Harness) full(t *testing.T, i instance.Instance) {
-	mustRun(t, i, "mkdir -p /root/small && mount -t tmpfs -o size=1m tmpfs /root/small")
-	defer mustRun(t, i, "umount /root/small && rmdir /root/small")
-	err := i.Put(t.Context(), "/root/small/file", 0o600, io.LimitReader(zeros{}, 4<<20))
+	mustRun(t, i, "test $(stat -f -c %T /run/lock) = tmpfs && test $(df -Pk /run/lock | awk 'END { print $2 }') -le 8192 && mkdir /run/lock/small")
+	defer mustRun(t, i, "rmdir /run/lock/small")
+	err := i.Put(t.Context(), "/run/lock/small/file", 0o600, io.LimitReader(zeros{}, 16<<20))
 	if !errors.Is(err, syscall.ENOSPC) || !contains(err.Error(), "no space left on device") {
 		t.Errorf("Put into a full file system: %v, want ENOSPC by name", err)
 	}
-	mustRun(t, i, "test -z \"$(ls -A /root/small)\"")
+	mustRun(t, i, "test -z \"$(ls -A /run/lock/small)\"")
 }
 
 // shell is a second client with a terminal.

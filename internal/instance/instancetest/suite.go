@@ -81,6 +81,7 @@ func Suite(t *testing.T, h Harness) {
 func (h Harness) life(t *testing.T) {
 	spec := h.Spec(t)
 	before := Digest(t, spec.Volume)
+	spec.Metadata = host{}
 	i := h.Launch(t, spec)
 	if got := i.ID(); got != spec.ID {
 		t.Errorf("ID = %q, want %q", got, spec.ID)
@@ -108,7 +109,8 @@ func (h Harness) life(t *testing.T) {
 	}{
 		{"Status", h.status}, {"Streams", h.streams}, {"Environment", h.environment}, {"Missing", h.missing},
 		{"Bulk", h.bulk}, {"Slow", h.slow}, {"Ends", h.ends}, {"Outlive", h.outlive}, {"Writers", h.writers},
-		{"Files", h.files}, {"Full", h.full}, {"Many", h.many}, {"Shell", h.shell(spec.Dir)}, {"Reboot", h.reboot},
+		{"Files", h.files}, {"Full", h.full}, {"Many", h.many}, {"Shell", h.shell(spec.Dir)}, {"Metadata", h.metadata},
+		{"Host", h.host}, {"Limits", h.limits(spec)}, {"Reboot", h.reboot}, {"RebootAgain", h.reboot}, {"MetadataAfterReboot", h.metadata},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, i) })
 	}

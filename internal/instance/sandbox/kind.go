@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/holding"
 )
 
 // Options adjust a Kind; the zero value will do.
@@ -27,6 +29,12 @@ type Options struct {
 	// stopped, and then it is written as a whole; packages install in half the
 	// time that way.
 	KeepSync bool
+
+	Reach []netip.AddrPort // what of the host guests may reach
+
+	// Privileged lets components mount file systems and make device nodes.
+	// Root in such a sandbox can become root of the host.
+	Privileged bool
 }
 
 // Kind launches sandboxes. It implements instance.Kind.
@@ -109,7 +117,19 @@ func (k *Kind) look(ctx context.Context) instance.Report {
 	if len(missing) > 0 {
 		return instance.Report{How: "cannot run", Remedy: strings.Join(append(missing, better...), "; ")}
 	}
-	return instance.Report{Usable: true, How: strings.Join(how, ", "), Remedy: strings.Join(better, "; ")}
+	report := instance.Report{Usable: true}
+	if k.found.slirp != "" {
+		report.Address = address
+		if err := holding.TryNetwork(k.found.hierarchies); err != nil {
+			how = append(how, "guests REACH the host's own addresses, and have no metadata")
+			better = append(better, "let the server keep guests from the host: "+err.Error())
+		} else {
+			report.Guarded = true
+			how = append(how, "guests kept from the host")
+		}
+	}
+	report.How, report.Remedy = strings.Join(how, ", "), strings.Join(better, "; ")
+	return report
 }
 
 // lookForLimits says how instances are limited, and how that could be better.

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/holding"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 )
 
@@ -30,19 +30,11 @@ const (
 	serviceFile = "supervisor.log"
 )
 
-// leftovers are the files that mean nothing once the instance is gone, the
-// record last.
-var leftovers = []string{rootFolder, ".#" + rootFolder + ".lck", homeFolder, homeFile, chanFolder + "/agent.sock", chanFolder, recordFile}
-
-// record is what is kept of an instance for Sweep.
-type record struct {
-	ID     string
-	Volume string
-	Groups []string
+// layout is how sandboxes use their folders.
+var layout = holding.Layout{
+	Record: recordFile, Console: consoleFile, Service: serviceFile,
+	Leftovers: []string{rootFolder, ".#" + rootFolder + ".lck", homeFolder, homeFile, chanFolder + "/agent.sock", chanFolder},
 }
-
-// living holds the folders of this process's instances.
-var living sync.Map
 
 // Launch is instance.Kind's Launch.
 func (k *Kind) Launch(ctx context.Context, spec instance.Spec) (instance.Instance, error) {
@@ -71,8 +63,8 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *sandbox, err 
 		Channel: guest.NewChannel(spec.ID, spec.BootTimeout, k.opts.Log),
 		groups:  cgroup.Plan(k.found.hierarchies, spec.ID),
 	}
-	if _, taken := living.LoadOrStore(spec.Dir, spec.ID); taken {
-		return nil, fmt.Errorf("an instance in %s is running already", spec.Dir)
+	if i.held, err = layout.Claim(spec.Dir, spec.ID, i.groups); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -86,7 +78,7 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *sandbox, err 
 	if err != nil {
 		return nil, err
 	}
-	if err := i.prepare(ctx); err != nil {
+	if err := i.prepare(ctx, k.network(i)); err != nil {
 		return nil, err
 	}
 	faultpoint.Reach("sandbox prepared")
@@ -130,6 +122,10 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 		bind("--bind-ro", i.path(chanFolder), guest.Folder+"/"+chanFolder),
 		bind("--bind-ro", i.path(guest.UnitName), "/run/systemd/system/"+guest.UnitName),
 	}
+	if !k.opts.Privileged {
+		// Without the right to mount, systemd cannot make this one itself.
+		p.Nspawn = append(p.Nspawn, "--drop-capability="+strings.Join(withheld, ","), "--tmpfs=/run/lock:mode=1777,size=5m")
+	}
 	if k.found.suppressSync && !k.opts.KeepSync {
 		p.Nspawn = append(p.Nspawn, "--suppress-sync=yes")
 	}
@@ -140,22 +136,23 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	return p, nil
 }
 
+// withheld are the capabilities by which root in a container would be root of the
+// host (decision 35): mounting, which brings fresh views of /proc, /sys and
+// /dev; opening files by their numbers; making device nodes.
+var withheld = []string{"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_MKNOD"}
+
 // escapeColons escapes a path for nspawn's --bind.
 func escapeColons(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(path)
 }
 
 // prepare fills the instance's folder.
-func (i *sandbox) prepare(ctx context.Context) error {
-	// The row before the action: Sweep must know of what is made next.
-	b, err := json.Marshal(record{ID: i.spec.ID, Volume: i.spec.Volume, Groups: i.groups.Dirs})
-	if err != nil {
+func (i *sandbox) prepare(ctx context.Context, network holding.Network) (err error) {
+	if err := i.held.Begin(); err != nil {
 		return err
 	}
 	unit := guest.Unit(guest.Folder + "/" + chanFolder + "/agent.sock")
-	for name, content := range map[string]string{
-		recordFile: string(b), guest.UnitName: unit, "resolv.conf": "nameserver " + nameserver + "\n",
-	} {
+	for name, content := range map[string]string{guest.UnitName: unit, "resolv.conf": "nameserver " + nameserver + "\n"} {
 		if err := os.WriteFile(i.path(name), []byte(content), 0o644); err != nil {
 			return fmt.Errorf("preparing the instance's folder: %w", err)
 		}
@@ -168,20 +165,20 @@ func (i *sandbox) prepare(ctx context.Context) error {
 	if err := guest.MakeScratch(ctx, i.path(homeFile), ""); err != nil {
 		return err
 	}
-	if i.console, err = guest.OpenConsole(i.path(consoleFile)); err != nil {
-		return err
-	}
-	if i.service, err = guest.OpenConsole(i.path(serviceFile)); err != nil {
-		return err
-	}
 	if i.listener, err = guest.Listen(filepath.Join(i.path(chanFolder), "agent.sock")); err != nil {
 		return err
 	}
 	go i.accept()
-	if i.control, err = guest.ServeControl(i.Channel, i.spec.Dir); err != nil {
-		return err
+	return i.held.Bound(i.Channel, cgroup.Limits{MemoryMiB: i.spec.MemoryMiB, CPUs: i.spec.VCPU, PIDs: maxPIDs}, network)
+}
+
+// network says how an instance's network is guarded: its way out is slirp4netns,
+// which the supervisor starts.
+func (k *Kind) network(i *sandbox) holding.Network {
+	if !k.report.Guarded {
+		return holding.Network{}
 	}
-	return i.groups.Create(cgroup.Limits{MemoryMiB: i.spec.MemoryMiB, CPUs: i.spec.VCPU, PIDs: maxPIDs})
+	return holding.Network{Groups: []string{i.groups.Helper}, Reach: k.opts.Reach, Metadata: i.spec.Metadata}
 }
 
 // start starts the supervisor and follows its reports.
@@ -206,8 +203,8 @@ func (i *sandbox) start(p plan) error {
 	}
 	i.cmd, i.line = cmd, line
 	var copies sync.WaitGroup
-	copies.Go(func() { i.console.Copy(consoleOut); consoleOut.Close() })
-	copies.Go(func() { i.service.Copy(serviceOut); serviceOut.Close() })
+	copies.Go(func() { i.held.Console.Copy(consoleOut); consoleOut.Close() })
+	copies.Go(func() { i.held.Service.Copy(serviceOut); serviceOut.Close() })
 	if err := line.Send(p); err != nil {
 		slog.Debug("the supervisor did not take its plan", "error", err) // follow tells why it went
 	}

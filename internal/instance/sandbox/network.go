@@ -18,6 +18,7 @@ import (
 const (
 	interfaceName = "host0" // the name that guests expect in a container of systemd-nspawn
 	nameserver    = "10.0.2.3"
+	address       = "10.0.2.100" // the guest's
 )
 
 // newNetwork makes a network namespace with a user-mode way out, and gives its

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/holding"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 )
 
@@ -34,10 +34,8 @@ type sandbox struct {
 	spec     instance.Spec
 	log      *slog.Logger
 	groups   *cgroup.Groups
-	console  *guest.Console
-	service  *guest.Console
+	held     *holding.Holding
 	listener *net.UnixListener
-	control  *guest.Control
 	cmd      *exec.Cmd
 	line     *lifeline.Line
 	agent    atomic.Int64 // pid of the guest's agent, as this process sees it
@@ -45,7 +43,6 @@ type sandbox struct {
 	exited  chan struct{} // closed when the supervisor is gone
 	outcome report        // its last report, good once exited is closed
 	cleanup sync.Once
-	cleaned error
 }
 
 func (i *sandbox) path(name string) string { return filepath.Join(i.spec.Dir, name) }
@@ -150,7 +147,7 @@ func (i *sandbox) explain(ctx context.Context, err error) error {
 	case <-i.exited: // the console is complete then
 	case <-ctx.Done():
 	}
-	if tail := i.console.Tail(15); tail != "" {
+	if tail := i.held.Console.Tail(15); tail != "" {
 		return fmt.Errorf("%w; the console's last lines:\n%s", err, tail)
 	}
 	return err
@@ -164,7 +161,7 @@ func (i *sandbox) Stop(ctx context.Context) error {
 	select {
 	case <-i.exited:
 	case <-ctx.Done():
-		return fmt.Errorf("stopping sandbox %s: %w; the console's last lines:\n%s", i.spec.ID, ctx.Err(), i.console.Tail(10))
+		return fmt.Errorf("stopping sandbox %s: %w; the console's last lines:\n%s", i.spec.ID, ctx.Err(), i.held.Console.Tail(10))
 	}
 	if err := i.clean(); err != nil {
 		return err
@@ -188,29 +185,12 @@ func (i *sandbox) Kill() error {
 func (i *sandbox) clean() error {
 	i.cleanup.Do(func() {
 		i.Channel.Close(errors.New("it was stopped"))
-		if i.control != nil {
-			i.control.Close()
-		}
 		if i.listener != nil {
 			i.listener.Close()
 		}
 		if i.line != nil {
 			i.line.Close()
 		}
-		var failed []error
-		for _, c := range []*guest.Console{i.console, i.service} {
-			if c != nil {
-				failed = append(failed, c.Close())
-			}
-		}
-		failed = append(failed, cgroup.Remove(i.groups.Dirs))
-		for _, name := range leftovers {
-			if err := os.Remove(i.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				failed = append(failed, err)
-			}
-		}
-		living.Delete(i.spec.Dir)
-		i.cleaned = errors.Join(failed...)
 	})
-	return i.cleaned
+	return i.held.Release()
 }

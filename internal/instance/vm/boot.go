@@ -57,7 +57,7 @@ func watchBoot(ctx context.Context, console *guest.Console) (context.Context, fu
 func (m *machine) awaitBoot(ctx context.Context, other string) error {
 	ctx, cancel := context.WithTimeout(ctx, m.spec.BootTimeout)
 	defer cancel()
-	ctx, stop := watchBoot(ctx, m.console)
+	ctx, stop := watchBoot(ctx, m.held.Console)
 	defer stop()
 	_, err := m.Channel.Boot(ctx, other)
 	if err == nil {
@@ -78,7 +78,7 @@ func (m *machine) awaitBoot(ctx context.Context, other string) error {
 	case <-ctx.Done():
 	case <-time.After(time.Second): // QEMU lives, but its agent is of no use
 	}
-	if tail := m.console.Tail(15); tail != "" {
+	if tail := m.held.Console.Tail(15); tail != "" {
 		return fmt.Errorf("%w; the console's last lines:\n%s", err, tail)
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/holding"
 )
 
 // Options adjust a Kind; the zero value will do.
@@ -27,6 +29,8 @@ type Options struct {
 
 	// Cache is a folder that keeps the outcome of that trial, "" for none.
 	Cache string
+
+	Reach []netip.AddrPort // what of the host guests may reach
 }
 
 // Kind launches virtual machines. It implements instance.Kind.
@@ -114,13 +118,7 @@ func (k *Kind) look(ctx context.Context) instance.Report {
 	} else {
 		how = append(how, "BIOS and UEFI")
 	}
-	if k.found.passt, err = guest.Tool("passt"); err == nil && streams(k.found.version) {
-		how = append(how, "network by passt")
-	} else {
-		k.found.passt = ""
-		how = append(how, "QEMU's user-mode network, by which guests reach the host's loopback at "+gateway)
-		better = append(better, "install passt, and QEMU 7.2 or later, to keep guests from the host's loopback")
-	}
+	report := instance.Report{Usable: true, Address: guestAddress}
 	if found, err := cgroup.Hierarchies(); err == nil && os.Geteuid() == 0 {
 		if err := cgroup.Try(found); err == nil {
 			k.found.hierarchies = found
@@ -128,7 +126,26 @@ func (k *Kind) look(ctx context.Context) instance.Report {
 			better = append(better, "let the server make control groups: "+err.Error())
 		}
 	}
-	return instance.Report{Usable: true, How: strings.Join(how, ", "), Remedy: strings.Join(better, "; ")}
+	guarded := holding.TryNetwork(k.found.hierarchies)
+	report.Guarded = guarded == nil
+	if k.found.passt, err = guest.Tool("passt"); err == nil && streams(k.found.version) {
+		how = append(how, "network by passt")
+	} else {
+		k.found.passt = ""
+		how = append(how, "QEMU's user-mode network")
+		if !report.Guarded {
+			how = append(how, "by which guests reach the host's loopback at "+gateway)
+			better = append(better, "install passt, and QEMU 7.2 or later, to keep guests from the host's loopback")
+		}
+	}
+	if report.Guarded {
+		how = append(how, "guests kept from the host")
+	} else {
+		how = append(how, "guests REACH the host's own addresses, and have no metadata")
+		better = append(better, "let the server keep guests from the host: "+guarded.Error())
+	}
+	report.How, report.Remedy = strings.Join(how, ", "), strings.Join(better, "; ")
+	return report
 }
 
 var versionPattern = regexp.MustCompile(`version (\d+(?:\.\d+)*)`)

@@ -2,7 +2,6 @@ package vm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/holding"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 )
 
@@ -29,18 +29,11 @@ const (
 	serviceFile   = "qemu.log"
 )
 
-// leftovers are the files that mean nothing once the instance is gone, the
-// record last.
-var leftovers = []string{overlayFile, scratchFile, variablesFile, guest.UnitName, mountName, recordFile}
-
-// record is what is kept of an instance for Sweep.
-type record struct {
-	ID     string
-	Groups []string
+// layout is how machines use their folders.
+var layout = holding.Layout{
+	Record: recordFile, Console: consoleFile, Service: serviceFile,
+	Leftovers: []string{overlayFile, scratchFile, variablesFile, guest.UnitName, mountName}, Temporary: "scratch-",
 }
-
-// living holds the folders of this process's instances.
-var living sync.Map
 
 // Launch is instance.Kind's Launch.
 func (k *Kind) Launch(ctx context.Context, spec instance.Spec) (instance.Instance, error) {
@@ -123,8 +116,8 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *machine, err 
 		Channel: guest.NewChannel(spec.ID, spec.BootTimeout, k.opts.Log),
 		groups:  cgroup.Plan(k.found.hierarchies, spec.ID), disk: spec.Volume,
 	}
-	if _, taken := living.LoadOrStore(spec.Dir, spec.ID); taken {
-		return nil, fmt.Errorf("an instance in %s is running already", spec.Dir)
+	if m.held, err = layout.Claim(spec.Dir, spec.ID, m.groups); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -150,18 +143,7 @@ func (k *Kind) launch(ctx context.Context, spec instance.Spec) (_ *machine, err 
 
 // prepare makes the machine's disks and its control groups.
 func (m *machine) prepare(ctx context.Context) error {
-	// The row before the action: Sweep must know of what is made next.
-	b, err := json.Marshal(record{ID: m.spec.ID, Groups: m.groups.Dirs})
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(m.path(recordFile), b, 0o644); err != nil {
-		return fmt.Errorf("preparing the instance's folder: %w", err)
-	}
-	if m.console, err = guest.OpenConsole(m.path(consoleFile)); err != nil {
-		return err
-	}
-	if m.service, err = guest.OpenConsole(m.path(serviceFile)); err != nil {
+	if err := m.held.Begin(); err != nil {
 		return err
 	}
 	if m.spec.Overlay {
@@ -181,12 +163,19 @@ func (m *machine) prepare(ctx context.Context) error {
 			return fmt.Errorf("copying the firmware's variables: %w", err)
 		}
 	}
-	if m.control, err = guest.ServeControl(m.Channel, m.spec.Dir); err != nil {
-		return err
-	}
 	// What QEMU needs beside the guest's memory: translated code and its own.
 	const beside = 1024
-	return m.groups.Create(cgroup.Limits{MemoryMiB: m.spec.MemoryMiB + beside, CPUs: m.spec.VCPU + 1, PIDs: 512})
+	limits := cgroup.Limits{MemoryMiB: m.spec.MemoryMiB + beside, CPUs: m.spec.VCPU + 1, PIDs: 512}
+	return m.held.Bound(m.Channel, limits, m.network())
+}
+
+// network says how the machine's network is guarded: its way out is passt, which
+// the keeper starts, or QEMU itself.
+func (m *machine) network() holding.Network {
+	if !m.kind.report.Guarded {
+		return holding.Network{}
+	}
+	return holding.Network{Groups: []string{m.groups.Helper, m.groups.Leaf}, Reach: m.kind.opts.Reach, Metadata: m.spec.Metadata}
 }
 
 // makeScratch makes the disk that brings the executor into the guest.
@@ -294,8 +283,8 @@ func unprivileged(kvm bool) (uid, gid int) {
 // follow keeps the console, serves the agent and waits for the end of QEMU.
 func (m *machine) follow(agent net.Conn, consoleOut, serviceOut io.ReadCloser) {
 	var copies sync.WaitGroup
-	copies.Go(func() { m.console.Copy(consoleOut); consoleOut.Close() })
-	copies.Go(func() { m.service.Copy(serviceOut); serviceOut.Close() })
+	copies.Go(func() { m.held.Console.Copy(consoleOut); consoleOut.Close() })
+	copies.Go(func() { m.held.Service.Copy(serviceOut); serviceOut.Close() })
 	go func() {
 		// There is one connection for the life of the machine: without it the
 		// machine is of no use.
@@ -317,7 +306,7 @@ func (m *machine) follow(agent net.Conn, consoleOut, serviceOut io.ReadCloser) {
 			if r.Crashed {
 				cause = &crashError{r.Error}
 			}
-			if tail := m.service.Tail(5); tail != "" {
+			if tail := m.held.Service.Tail(5); tail != "" {
 				cause = fmt.Errorf("%w: %s", cause, tail)
 			}
 		}

@@ -2,21 +2,19 @@ package vm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/instance/cgroup"
 	"github.com/goldsmith-build/goldsmith/internal/instance/guest"
+	"github.com/goldsmith-build/goldsmith/internal/instance/holding"
 	"github.com/goldsmith-build/goldsmith/internal/instance/lifeline"
 	"github.com/goldsmith-build/goldsmith/internal/instance/protocol"
 )
@@ -35,9 +33,7 @@ type machine struct {
 	log     *slog.Logger
 	groups  *cgroup.Groups
 	disk    string // the one that is booted
-	console *guest.Console
-	service *guest.Console
-	control *guest.Control
+	held    *holding.Holding
 	monitor net.Conn
 	cmd     *exec.Cmd
 	line    *lifeline.Line
@@ -45,7 +41,6 @@ type machine struct {
 	exited  chan struct{} // closed when QEMU is gone
 	outcome report        // good once exited is closed
 	cleanup sync.Once
-	cleaned error
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.spec.Dir, name) }
@@ -93,7 +88,7 @@ func (m *machine) Stop(ctx context.Context) error {
 	select {
 	case <-m.exited:
 	case <-ctx.Done():
-		return fmt.Errorf("stopping vm %s: %w; the console's last lines:\n%s", m.spec.ID, ctx.Err(), m.console.Tail(10))
+		return fmt.Errorf("stopping vm %s: %w; the console's last lines:\n%s", m.spec.ID, ctx.Err(), m.held.Console.Tail(10))
 	}
 	if m.outcome.Error != "" {
 		return errors.Join(fmt.Errorf("stopping vm %s: %s", m.spec.ID, m.outcome.Error), m.clean())
@@ -144,73 +139,18 @@ func (m *machine) Kill() error {
 func (m *machine) clean() error {
 	m.cleanup.Do(func() {
 		m.Channel.Close(errors.New("it was stopped"))
-		if m.control != nil {
-			m.control.Close()
-		}
 		if m.monitor != nil {
 			m.monitor.Close()
 		}
 		if m.line != nil {
 			m.line.Close()
 		}
-		var failed []error
-		for _, c := range []*guest.Console{m.console, m.service} {
-			if c != nil {
-				failed = append(failed, c.Close())
-			}
-		}
-		failed = append(failed, cgroup.Remove(m.groups.Dirs), removeLeftovers(m.spec.Dir))
-		living.Delete(m.spec.Dir)
-		m.cleaned = errors.Join(failed...)
 	})
-	return m.cleaned
-}
-
-// removeLeftovers removes what an instance that is gone needs no more.
-func removeLeftovers(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "scratch-") {
-			failed = append(failed, os.RemoveAll(filepath.Join(dir, e.Name())))
-		}
-	}
-	for _, name := range leftovers {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			failed = append(failed, err)
-		}
-	}
-	return errors.Join(failed...)
+	return m.held.Release()
 }
 
 // Sweep is instance.Kind's Sweep. QEMU has gone with the server; files and
 // empty control groups are left.
-func (k *Kind) Sweep(_ context.Context, dir string) error {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	if _, alive := living.Load(dir); alive {
-		return nil
-	}
-	b, err := os.ReadFile(filepath.Join(dir, recordFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("sweeping %s: %w", dir, err)
-	}
-	var r record
-	if err := json.Unmarshal(b, &r); err != nil {
-		// It is written before anything else is made: half a record means that
-		// there is nothing to remove.
-		k.opts.Log.Warn("record of a dead instance is incomplete", "dir", dir, "error", err)
-	}
-	if err := errors.Join(cgroup.Remove(r.Groups), removeLeftovers(dir)); err != nil {
-		return fmt.Errorf("sweeping %s: %w", dir, err)
-	}
-	return nil
+func (k *Kind) Sweep(ctx context.Context, dir string) error {
+	return layout.Sweep(ctx, dir, k.opts.Log, nil)
 }
