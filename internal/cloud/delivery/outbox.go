@@ -108,8 +108,8 @@ func (o *Outbox) Stop() { o.stop() }
 // those with the same lane reach it in the order in which they were added, those
 // without one whenever they can.
 func (o *Outbox) Add(ctx context.Context, tx *store.Tx, target, lane string, body []byte) error {
-	now := o.Now()
-	first, err := tx.AddDelivery(store.Delivery{Target: target, Lane: lane, Due: now, Created: now, Body: body})
+	// What was never tried is due at any time, also when the clock is put back.
+	first, err := tx.AddDelivery(store.Delivery{Target: target, Lane: lane, Created: o.Now(), Body: body})
 	if err != nil || !first {
 		return err // there is a job for those that wait already
 	}
