@@ -36,8 +36,10 @@ func buildCommand() *cobra.Command {
 		Short: "Start a pipeline on the running server",
 		Long: "Start a pipeline on the running server. PIPELINE is the ARN of an image pipeline.\n\n" +
 			"--on-failure keep keeps the instance of this image if it fails, whatever the infrastructure configuration says;\n" +
-			"shell does so and opens a shell in it; retry runs the test or distribution stage in which the image failed once\n" +
-			"more. shell and retry look on until the image has ended.",
+			"shell does so and opens a shell in it, where the step failed. retry tries again: the test or distribution stage in\n" +
+			"which the image failed, or, if that was the build, the component that failed and those after it, in a new image\n" +
+			"from the state that was kept before it. On a terminal it asks first, so that you can mend the component; elsewhere\n" +
+			"it tries once. shell and retry look on until the image has ended.",
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tags, err := start.tags()
@@ -60,11 +62,11 @@ func buildCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := client.StartImagePipelineExecution(cmd.Context(), input)
+			b := &building{client: client, data: data, input: input}
+			image, err := b.start(cmd)
 			if err != nil {
 				return err
 			}
-			image := *out.ImageBuildVersionArn
 			if !watch && onFailure != shellOnFailure && onFailure != retryOnFailure {
 				return printResult(cmd, map[string]any{"image": image}, image)
 			}
@@ -72,7 +74,7 @@ func buildCommand() *cobra.Command {
 			if err == nil || cmd.Context().Err() != nil {
 				return err
 			}
-			return afterFailure(cmd, client, data, image, onFailure, err)
+			return b.afterFailure(cmd, image, onFailure, err)
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "look on until the image has ended; exit status 1 if it failed")
@@ -83,23 +85,17 @@ func buildCommand() *cobra.Command {
 
 // afterFailure does what was asked for if the image fails. The error is the
 // image's if nothing helped.
-func afterFailure(cmd *cobra.Command, client *imagebuilder.Client, data datadir.Dir, image, onFailure string, failure error) error {
+func (b *building) afterFailure(cmd *cobra.Command, image, onFailure string, failure error) error {
 	switch onFailure {
 	case shellOnFailure:
 		fmt.Fprintln(cmd.ErrOrStderr(), failure)
 		var status exitStatus // of the shell: the build's counts
-		if err := openShell(cmd.Context(), data, image); err != nil && !errors.As(err, &status) {
+		if err := openShell(cmd.Context(), b.data, image); err != nil && !errors.As(err, &status) {
 			return errors.Join(failure, err)
 		}
 		return failure
 	case retryOnFailure:
-		fmt.Fprintln(cmd.ErrOrStderr(), failure)
-		seen := logSize(data, image)
-		if _, err := client.RetryImage(cmd.Context(), &imagebuilder.RetryImageInput{ImageBuildVersionArn: &image}); err != nil {
-			return errors.Join(failure, err)
-		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Retrying %s\n", image)
-		return watchImage(cmd, client, data, image, seen)
+		return b.retry(cmd, image, failure)
 	}
 	return failure
 }

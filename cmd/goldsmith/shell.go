@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,8 @@ func shellCommand() *cobra.Command {
 		Short: "Open a shell in the kept instance of a failed image",
 		Long: "Open a shell in the kept instance of a failed image. IMAGE is the ARN of the image build version.\n" +
 			"An instance is kept where the infrastructure configuration says terminateInstanceOnFailure=false.\n" +
+			"The shell is where the failed step was: with its environment, working folder and user. For a component, the\n" +
+			"command that it names runs it again from the failed step, after you have mended its document there.\n" +
 			"If the server that ran it has stopped, the instance is started again on its volume. The shell's\n" +
 			"exit status is the command's.",
 		Args: exactArgs(1),
@@ -49,7 +52,7 @@ func openShell(ctx context.Context, data datadir.Dir, image string) error {
 	// The lock says whether the server lives: after a crash the note is old, and
 	// its process ids may be anybody's.
 	if len(kept.Enter) > 0 && data.Locked() && unix.Kill(kept.PID, 0) == nil {
-		return enter(ctx, kept.Kind, kept.Dir, kept.Enter)
+		return enter(ctx, kept.Kind, kept.Dir, kept.Enter, kept.Shell)
 	}
 	return enterVolume(ctx, kept)
 }
@@ -57,10 +60,14 @@ func openShell(ctx context.Context, data datadir.Dir, image string) error {
 // enter opens a shell in a running instance and ends with its status: on a
 // terminal through the guest agent, which gives the guest no way to the host's
 // terminal but bytes; and for a script on standard input, where a terminal of
-// its own would only echo it, through argv.
-func enter(ctx context.Context, kind, dir string, argv []string) error {
+// its own would only echo it, through argv. shell is the program in the guest
+// that leads to where its step failed; nil for a plain shell.
+func enter(ctx context.Context, kind, dir string, argv, shell []string) error {
+	if plain := len(argv) - 2; len(shell) > 0 && plain > 0 && slices.Equal(argv[plain:], []string{"/bin/sh", "-l"}) {
+		argv = append(slices.Clone(argv[:plain]), shell...)
+	}
 	if kind != "sandbox" || term.IsTerminal(int(os.Stdin.Fd())) {
-		exit, err := guest.Shell(ctx, dir, nil, os.Stdin, os.Stdout)
+		exit, err := guest.Shell(ctx, dir, shell, os.Stdin, os.Stdout)
 		if err == nil && exit != 0 {
 			err = exitStatus(exit)
 		}
@@ -105,7 +112,7 @@ func enterVolume(ctx context.Context, kept engine.Kept) (err error) {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", kept.ID, err)
 	}
-	shellErr := enter(ctx, "sandbox", dir, inst.Enter())
+	shellErr := enter(ctx, "sandbox", dir, inst.Enter(), nil)
 	stop, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := inst.Stop(stop); err != nil {

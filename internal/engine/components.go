@@ -93,10 +93,10 @@ func (c *Component) runsIn(kind string) bool {
 
 // executorConfig is the executor's configuration file (docs/executor.md).
 type executorConfig struct {
-	ExecutionID    string             `json:"executionId"`
+	ExecutionID    string             `json:"executionId,omitempty"`
 	Phases         string             `json:"phases"`
 	LogDirectory   string             `json:"logDirectory"`
-	StateDirectory string             `json:"stateDirectory"`
+	StateDirectory string             `json:"stateDirectory,omitempty"`
 	Documents      []executorDocument `json:"documents"`
 }
 
@@ -115,6 +115,7 @@ type execution struct {
 	part    string // names it where its step has several; "" otherwise
 	base    string // folder in the guest: documents, configuration, state, logs
 	dir     string // the step's log folder on the host
+	config  executorConfig
 
 	fetched *fetches  // gets what the components got from elsewhere; nil: nobody wants to know
 	copy    io.Writer // gets what the console gets; nil: nobody
@@ -133,6 +134,7 @@ func (x *execution) place(ctx context.Context) (err error) {
 		}
 		cfg.Documents = append(cfg.Documents, executorDocument{Path: file, ComponentArn: comp.ARN, Parameters: comp.Parameters})
 	}
+	x.config = cfg
 	data, err := json.Marshal(cfg)
 	if err != nil {
 		return err
@@ -210,11 +212,13 @@ func (x *execution) outcome(ctx context.Context, exit int, events *eventReader, 
 	if failure == nil {
 		return fmt.Errorf("the component executor ended with exit status %d: %s", exit, lastLines(stderr, 400))
 	}
-	return &componentError{
+	failed := &componentError{
 		ComponentFailure: ComponentFailure{ComponentARN: failure.ComponentArn, Phase: failure.Phase, Step: failure.Step, Action: failure.Action, ErrorMessage: failure.ErrorMessage},
 		stderr:           failure.Stderr,
 		note:             x.fullDisk(ctx, failure.Stderr+failure.ErrorMessage),
 	}
+	x.remember(failed)
+	return failed
 }
 
 // fullDisk says so if the instance's disk is full and the failure does not.

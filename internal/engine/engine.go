@@ -216,7 +216,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 		}
 		note, noteErr := readKept(m.dir)
 		if noteErr == nil {
-			note.Enter, note.PID = nil, 0
+			note.Enter, note.Shell, note.PID = nil, nil, 0
 			noteErr = note.write()
 		}
 		if noteErr != nil {

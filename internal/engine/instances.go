@@ -43,6 +43,7 @@ type machine struct {
 	builder  instance.Kind // what it was launched by, and with
 	spec     instance.Spec
 	progress *progress // where states after components are kept; nil otherwise
+	failed   *setting  // where a program of it ran that failed; nil: none did
 }
 
 // source is the disk that an instance starts from, and what it is like.
@@ -430,12 +431,15 @@ func (r *run) releaseInstances(ctx context.Context, failed bool) string {
 }
 
 // keepMachine hands an instance over from the run to the engine.
-func (r *run) keepMachine(ctx context.Context, m *machine) error {
+func (r *run) keepMachine(ctx context.Context, m *machine) (err error) {
 	e := r.engine
 	m.keepConsole()
 	row := store.Instance{ID: m.id, Node: r.engine.Node, Kind: m.kind, Dir: m.dir, Volume: m.volume, ImageARN: r.arn, State: "kept", Created: e.Now()}
 	note := keptOf(row)
 	note.Enter, note.PID = m.Enter(), os.Getpid()
+	if note.Shell, err = m.prepareShell(ctx); err != nil {
+		r.engine.Log.Warn("a kept instance has only a plain shell", "instance", m.id, "err", err)
+	}
 	if err := note.write(); err != nil {
 		return err
 	}

@@ -20,6 +20,10 @@ type Kept struct {
 	Volume string   `json:"volume,omitempty"` // "" for an overlay, which is gone with its VM
 	Enter  []string `json:"enter,omitempty"`  // while it runs: the command line that enters it
 	PID    int      `json:"pid,omitempty"`    // of the server that runs it
+
+	// Shell is the program in the guest that begins a shell where the failed step
+	// ran; none if no program of a step failed.
+	Shell []string `json:"shell,omitempty"`
 }
 
 const keptFile = "kept.json"
