@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/disk"
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
 	"github.com/goldsmith-build/goldsmith/internal/stepcache"
 )
@@ -106,11 +107,11 @@ func join(a, b string) string {
 type keeper struct {
 	*call
 	machine *machine
-	chain   []stepcache.Link // up to the state that was copied last
+	chain   []stepcache.Link // up to the state that was kept last
+	parent  string           // its snapshot
 	work    sync.WaitGroup   // the snapshot that is being made
 
 	mu     sync.Mutex
-	parent string // the snapshot that was made last
 	gaveUp bool
 }
 
@@ -146,8 +147,10 @@ func (k *keeper) keep(ctx context.Context, link stepcache.Link, log []byte) erro
 	if err := m.Stop(ctx); err != nil {
 		return fmt.Errorf("stopping instance %s: %w", m.id, err)
 	}
+	faultpoint.Reach("state after a component: instance stopped")
 	copied := filepath.Join(m.dir, "state-"+link.Key+".raw")
 	copyErr := disk.CopyFile(ctx, m.volume, copied)
+	faultpoint.Reach("state after a component: volume copied")
 	inst, err := m.builder.Launch(ctx, m.spec)
 	if err != nil {
 		return fmt.Errorf("starting instance %s again: %w", m.id, err)
@@ -178,6 +181,7 @@ func (k *keeper) store(ctx context.Context, link stepcache.Link, copied string, 
 	if err == nil {
 		made, err = k.engine.Disks.Snapshot(ctx, copied, k.parent, "", key)
 	}
+	faultpoint.Reach("state after a component: snapshot made")
 	if err == nil {
 		link.Bytes = made.Changed
 		k.chain = append(k.chain[:len(k.chain):len(k.chain)], link)
@@ -187,9 +191,8 @@ func (k *keeper) store(ctx context.Context, link stepcache.Link, copied string, 
 		k.giveUp(err, Component{ARN: link.Component})
 		return
 	}
-	k.mu.Lock()
 	k.parent = made.Snapshot
-	k.mu.Unlock()
+	faultpoint.Reach("state after a component: recorded")
 	k.log.printf("Kept the state %s after component %s: %d of %d blocks new, %.1f MiB written (%.2f s)", short(link.Key), link.Component, made.NewBlocks, made.Blocks, float64(made.NewBytes)/(1<<20), time.Since(start).Seconds())
 }
 
@@ -234,13 +237,13 @@ func (e *Engine) spare(volume string) error {
 // there for later ones is put aside on the same file system. Folders of services
 // are made anew by them.
 const (
-	stashTemporary = `d=/var/lib/.goldsmith-tmp
+	stashTemporary = `d=/.goldsmith-tmp
 mkdir -m 700 "$d" || exit 1
 for f in /tmp/* /tmp/.[!.]* /tmp/..?*; do
   case $f in /tmp/systemd-private-*|/tmp/.*-unix) continue;; esac
   if [ -e "$f" ] || [ -L "$f" ]; then mv -f -- "$f" "$d/" || exit 1; fi
 done`
-	fetchTemporary = `d=/var/lib/.goldsmith-tmp
+	fetchTemporary = `d=/.goldsmith-tmp
 [ -d "$d" ] && [ ! -L "$d" ] || exit 0
 for f in "$d"/* "$d"/.[!.]* "$d"/..?*; do
   if [ -e "$f" ] || [ -L "$f" ]; then mv -f -- "$f" /tmp/ || exit 1; fi

@@ -64,6 +64,10 @@ func (p *Plan) origin(kind, executor string) string {
 	rest.Parent = Parent{Snapshot: p.Parent.Snapshot, Platform: p.Parent.Platform, Architecture: p.Parent.Architecture}
 	rest.Components, rest.Workflows, rest.Destinations, rest.Omitted, rest.AMITags, rest.Given = nil, nil, nil, nil, nil, nil
 	rest.Volume = Volume{SizeGiB: max(p.Volume.SizeGiB, p.Parent.SizeGiB)}
+	if len(p.Volume.Devices) > 0 { // states are sealed under the key of the root volume
+		root := p.Volume.Devices[0]
+		rest.Volume.Devices = []BlockDevice{{Encrypted: root.Encrypted, KMSKeyID: root.KMSKeyID}}
+	}
 	rest.Tests, rest.Metadata, rest.Scan, rest.LogGroup, rest.Cache = false, false, false, "", false
 	infra := &rest.Infrastructure
 	infra.ARN, infra.TerminateOnFailure, infra.LogBucket, infra.LogPrefix, infra.TopicARN = "", false, "", "", ""
