@@ -88,7 +88,7 @@ var perBuild = []struct {
 	{regexp.MustCompile(`\bIMAGE_(BUILD_VERSION|BUILD_VERSION_ARN|WORKFLOW_EXECUTION_ID|STEP_EXECUTION_ID)\b`), "the number or the executions of the build"},
 	{regexp.MustCompile(`context:(executionId|date|dateTime|uuid|hostname)\b`), "the time, a new UUID, the execution or the host's name"},
 	{regexp.MustCompile(`aws:ssm:`), "SSM parameters, whose values may change"},
-	{regexp.MustCompile(`aws:imds:`), "instance metadata, whose values may change"},
+	{regexp.MustCompile(`aws:imds:|169\.254\.169\.254`), "instance metadata, whose values may change"},
 	{regexp.MustCompile(`\bS3Upload\b`), "S3Upload, which is of use only when it runs"},
 	{regexp.MustCompile(`(?s)\bExecuteDocument\b.*(s3://|arn:aws)`), "documents from elsewhere, which may change"},
 }

@@ -92,7 +92,7 @@ func (c *call) runScript(ctx context.Context, m *machine, script, dir string, li
 		return result{}, fmt.Errorf("running the commands: %w", errors.Join(context.Cause(ctx), err))
 	}
 	if exit != 0 {
-		m.failed = &setting{step: c.row.Name, env: c.environment(c.row), dir: dir}
+		m.failed = &setting{step: c.row.Name, env: c.environment(c.row, m), dir: dir}
 		return result{}, commandFailed("Command failed (command id: %s, state: Failed): exit status %d: %s", c.row.ID, exit, lastLines(stderr.String(), 400))
 	}
 	return c.commandDone([]any{strings.ToValidUTF8(strings.TrimRight(stdout.String(), "\r\n"), "�")}), nil

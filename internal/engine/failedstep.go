@@ -112,7 +112,7 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\'
 
 // remember notes where the components ran that failed.
 func (x *execution) remember(failure *componentError) {
-	s := &setting{step: x.row.Name, env: x.environment(x.row)}
+	s := &setting{step: x.row.Name, env: x.environment(x.row, x.machine)}
 	for i, doc := range x.config.Documents {
 		if doc.ComponentArn == failure.ComponentARN && failure.Phase != "" && failure.Step != "" {
 			s.step = fmt.Sprintf("%s of the phase %s of %s", failure.Step, failure.Phase, doc.ComponentArn)
