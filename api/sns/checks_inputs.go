@@ -8,6 +8,17 @@ import (
 
 // Validate reports the first constraint of the model that the input breaks,
 // as a *shape.Violation.
+func (in *AddPermissionInput) Validate() error { return shape.Check(in.check) }
+
+func (in *AddPermissionInput) check(c *shape.Checker) {
+	c.Need("TopicArn", in.TopicArn != nil)
+	c.Need("Label", in.Label != nil)
+	c.Need("AWSAccountId", in.AWSAccountId != nil)
+	c.Need("ActionName", in.ActionName != nil)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
 func (in *ConfirmSubscriptionInput) Validate() error { return shape.Check(in.check) }
 
 func (in *ConfirmSubscriptionInput) check(c *shape.Checker) {
@@ -97,6 +108,15 @@ func (in *PublishBatchInput) check(c *shape.Checker) {
 		in.PublishBatchRequestEntries[i].check(c)
 		c.Leave()
 	}
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
+func (in *RemovePermissionInput) Validate() error { return shape.Check(in.check) }
+
+func (in *RemovePermissionInput) check(c *shape.Checker) {
+	c.Need("TopicArn", in.TopicArn != nil)
+	c.Need("Label", in.Label != nil)
 }
 
 // Validate reports the first constraint of the model that the input breaks,

@@ -2,6 +2,18 @@
 
 package sns
 
+// AddPermissionInput is the input of AddPermission.
+type AddPermissionInput struct {
+	// Required.
+	TopicArn *string `json:"TopicArn,omitzero" form:"TopicArn" element:"TopicArn"`
+	// Required.
+	Label *string `json:"Label,omitzero" form:"Label" element:"Label"`
+	// Required.
+	AWSAccountId []string `json:"AWSAccountId,omitzero" form:"AWSAccountId.member" element:"AWSAccountId>member"`
+	// Required.
+	ActionName []string `json:"ActionName,omitzero" form:"ActionName.member" element:"ActionName>member"`
+}
+
 // ConfirmSubscriptionInput is the input of ConfirmSubscription.
 type ConfirmSubscriptionInput struct {
 	// Required.
@@ -81,6 +93,14 @@ type PublishBatchInput struct {
 	TopicArn *string `json:"TopicArn,omitzero" form:"TopicArn" element:"TopicArn"`
 	// Required.
 	PublishBatchRequestEntries []PublishBatchRequestEntry `json:"PublishBatchRequestEntries,omitzero" form:"PublishBatchRequestEntries.member" element:"PublishBatchRequestEntries>member"`
+}
+
+// RemovePermissionInput is the input of RemovePermission.
+type RemovePermissionInput struct {
+	// Required.
+	TopicArn *string `json:"TopicArn,omitzero" form:"TopicArn" element:"TopicArn"`
+	// Required.
+	Label *string `json:"Label,omitzero" form:"Label" element:"Label"`
 }
 
 // SetSubscriptionAttributesInput is the input of SetSubscriptionAttributes.

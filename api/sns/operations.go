@@ -18,6 +18,7 @@ func Serve(s Service) *shape.Service {
 		Invalid:    "InvalidParameter",
 		Errors:     Errors,
 		Operations: []shape.Operation{
+			shape.Bind(shape.Operation{Name: "AddPermission", Method: "POST", Path: "/"}, s.AddPermission),
 			shape.Bind(shape.Operation{Name: "ConfirmSubscription", Method: "POST", Path: "/", ResultWrapper: "ConfirmSubscriptionResult"}, s.ConfirmSubscription),
 			shape.Bind(shape.Operation{Name: "CreateTopic", Method: "POST", Path: "/", ResultWrapper: "CreateTopicResult"}, s.CreateTopic),
 			shape.Bind(shape.Operation{Name: "DeleteTopic", Method: "POST", Path: "/"}, s.DeleteTopic),
@@ -29,6 +30,7 @@ func Serve(s Service) *shape.Service {
 			shape.Bind(shape.Operation{Name: "ListTopics", Method: "POST", Path: "/", ResultWrapper: "ListTopicsResult"}, s.ListTopics),
 			shape.Bind(shape.Operation{Name: "Publish", Method: "POST", Path: "/", ResultWrapper: "PublishResult"}, s.Publish),
 			shape.Bind(shape.Operation{Name: "PublishBatch", Method: "POST", Path: "/", ResultWrapper: "PublishBatchResult"}, s.PublishBatch),
+			shape.Bind(shape.Operation{Name: "RemovePermission", Method: "POST", Path: "/"}, s.RemovePermission),
 			shape.Bind(shape.Operation{Name: "SetSubscriptionAttributes", Method: "POST", Path: "/"}, s.SetSubscriptionAttributes),
 			shape.Bind(shape.Operation{Name: "SetTopicAttributes", Method: "POST", Path: "/"}, s.SetTopicAttributes),
 			shape.Bind(shape.Operation{Name: "Subscribe", Method: "POST", Path: "/", ResultWrapper: "SubscribeResult"}, s.Subscribe),

@@ -2,6 +2,10 @@
 
 package sns
 
+// AddPermissionOutput is the output of AddPermission.
+type AddPermissionOutput struct {
+}
+
 // ConfirmSubscriptionOutput is the output of ConfirmSubscription.
 type ConfirmSubscriptionOutput struct {
 	SubscriptionArn *string `json:"SubscriptionArn,omitzero" form:"SubscriptionArn" element:"SubscriptionArn"`
@@ -59,6 +63,10 @@ type PublishOutput struct {
 type PublishBatchOutput struct {
 	Successful []PublishBatchResultEntry `json:"Successful,omitzero" form:"Successful.member" element:"Successful>member"`
 	Failed     []BatchResultErrorEntry   `json:"Failed,omitzero" form:"Failed.member" element:"Failed>member"`
+}
+
+// RemovePermissionOutput is the output of RemovePermission.
+type RemovePermissionOutput struct {
 }
 
 // SetSubscriptionAttributesOutput is the output of SetSubscriptionAttributes.

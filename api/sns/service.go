@@ -13,6 +13,7 @@ import (
 // error that is no *fault.Error becomes an internal error without details.
 // An output belongs to the wire once it was returned.
 type Service interface {
+	AddPermission(ctx context.Context, in *AddPermissionInput) (*AddPermissionOutput, error)
 	ConfirmSubscription(ctx context.Context, in *ConfirmSubscriptionInput) (*ConfirmSubscriptionOutput, error)
 	CreateTopic(ctx context.Context, in *CreateTopicInput) (*CreateTopicOutput, error)
 	DeleteTopic(ctx context.Context, in *DeleteTopicInput) (*DeleteTopicOutput, error)
@@ -24,6 +25,7 @@ type Service interface {
 	ListTopics(ctx context.Context, in *ListTopicsInput) (*ListTopicsOutput, error)
 	Publish(ctx context.Context, in *PublishInput) (*PublishOutput, error)
 	PublishBatch(ctx context.Context, in *PublishBatchInput) (*PublishBatchOutput, error)
+	RemovePermission(ctx context.Context, in *RemovePermissionInput) (*RemovePermissionOutput, error)
 	SetSubscriptionAttributes(ctx context.Context, in *SetSubscriptionAttributesInput) (*SetSubscriptionAttributesOutput, error)
 	SetTopicAttributes(ctx context.Context, in *SetTopicAttributesInput) (*SetTopicAttributesOutput, error)
 	Subscribe(ctx context.Context, in *SubscribeInput) (*SubscribeOutput, error)
@@ -40,6 +42,11 @@ var _ Service = Unimplemented{}
 
 func unsupported(operation string) error {
 	return fault.New("UnsupportedOperation", "The operation %s is not supported by this server.", operation)
+}
+
+// AddPermission answers that the operation is not supported.
+func (Unimplemented) AddPermission(context.Context, *AddPermissionInput) (*AddPermissionOutput, error) {
+	return nil, unsupported("AddPermission")
 }
 
 // ConfirmSubscription answers that the operation is not supported.
@@ -95,6 +102,11 @@ func (Unimplemented) Publish(context.Context, *PublishInput) (*PublishOutput, er
 // PublishBatch answers that the operation is not supported.
 func (Unimplemented) PublishBatch(context.Context, *PublishBatchInput) (*PublishBatchOutput, error) {
 	return nil, unsupported("PublishBatch")
+}
+
+// RemovePermission answers that the operation is not supported.
+func (Unimplemented) RemovePermission(context.Context, *RemovePermissionInput) (*RemovePermissionOutput, error) {
+	return nil, unsupported("RemovePermission")
 }
 
 // SetSubscriptionAttributes answers that the operation is not supported.

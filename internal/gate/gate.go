@@ -123,6 +123,9 @@ func (g *Gate) decide(ctx context.Context, a asked, n need) (denial string, err 
 		values[key] = value
 	}
 	values.Set("aws:resourceaccount", owner(n.resource))
+	if a.service == "sns" {
+		values.Set("aws:sourceowner", a.Account) // that topics' default policy asks for
+	}
 	request := access.Request{Principal: who, Action: n.action, Resource: n.resource, Context: values.Lookup}
 	found, ok, err := g.find(ctx, n.resource)
 	if err != nil {

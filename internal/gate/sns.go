@@ -10,7 +10,13 @@ import (
 // that of its topic with an id behind it; who confirms or follows the link of an
 // unsubscription needs no permission but the token.
 var sns = map[string]rule{
-	"ConfirmSubscription": on(func(in *api.ConfirmSubscriptionInput) *string { return in.TopicArn }),
+	"AddPermission": on(func(in *api.AddPermissionInput) *string { return in.TopicArn }),
+	"ConfirmSubscription": rules(func(a asked, in *api.ConfirmSubscriptionInput) []need {
+		if of := owner(named(in.TopicArn)); of != "" && of != a.Account && text(in.AuthenticateOnUnsubscribe) != "true" {
+			return nil // the token is the permission, as it is without a signature
+		}
+		return a.on(in.TopicArn)
+	}),
 	"CreateTopic": rules(func(a asked, in *api.CreateTopicInput) []need {
 		tags, arn := topicTags(in.Tags), a.topic(text(in.Name))
 		all := []need{{action: a.action(), resource: arn, values: requestTags(tags)}}
@@ -35,6 +41,7 @@ var sns = map[string]rule{
 	"PublishBatch": rules(func(a asked, in *api.PublishBatchInput) []need {
 		return []need{{action: "sns:Publish", resource: named(in.TopicArn)}}
 	}),
+	"RemovePermission":          on(func(in *api.RemovePermissionInput) *string { return in.TopicArn }),
 	"SetSubscriptionAttributes": on(func(in *api.SetSubscriptionAttributesInput) *string { return in.SubscriptionArn }),
 	"SetTopicAttributes":        on(func(in *api.SetTopicAttributesInput) *string { return in.TopicArn }),
 	"Subscribe": rules(func(a asked, in *api.SubscribeInput) []need {

@@ -100,7 +100,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			log(ctx, e)
 		}
 	}
-	door := gate.New(map[string]gate.Resources{"imagebuilder": service, "ec2": world}, nil)
+	door := gate.New(map[string]gate.Resources{"imagebuilder": service, "ec2": world, "sns": s.topics}, nil)
 	api, err := wire.New(wire.Config{Keys: s.who, Gate: door, Logger: o.Log, Observe: observe},
 		append(s.faces(world), apiib.Serve(service), apists.Serve(sts.New(s.who.Directory, s.sessions, nil)))...)
 	if err != nil {

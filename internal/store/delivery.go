@@ -22,9 +22,10 @@ const (
 )
 
 var (
-	insertDelivery   = define(`INSERT INTO delivery (target, lane, dead, attempts, due, created, error, body) VALUES (?, ?, 0, 0, ?, ?, '', ?)`)
-	anyDelivery      = define(`SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE target = ? AND dead = 0 LIMIT 1) AS waiting`)
-	dueDeliveries    = define(`SELECT ` + deliveryColumns + ` FROM delivery AS d WHERE ` + foremost + ` AND d.due <= ? ORDER BY d.due, d.id LIMIT ?`)
+	insertDelivery = define(`INSERT INTO delivery (target, lane, dead, attempts, due, created, error, body) VALUES (?, ?, 0, 0, ?, ?, '', ?)`)
+	anyDelivery    = define(`SELECT COUNT(*) FROM (SELECT 1 FROM delivery WHERE target = ? AND dead = 0 LIMIT 1) AS waiting`)
+	dueDeliveries  = define(`SELECT ` + deliveryColumns + ` FROM delivery AS d WHERE d.target = ? AND d.dead = 0 AND d.due <= ?
+		AND (d.lane = '' OR NOT EXISTS (SELECT 1 FROM delivery AS e WHERE e.target = d.target AND e.lane = d.lane AND e.dead = 0 AND e.id < d.id AND e.due > ?)) ORDER BY d.id LIMIT ?`)
 	soonestDelivery  = define(`SELECT d.due FROM delivery AS d WHERE ` + foremost + ` ORDER BY d.due LIMIT 1`)
 	retryDelivery    = define(`UPDATE delivery SET attempts = ?, due = ?, error = ? WHERE id = ?`)
 	killDelivery     = define(`UPDATE delivery SET attempts = ?, dead = 1, error = ? WHERE id = ?`)
@@ -65,10 +66,11 @@ func (tx *Tx) DeliveryTargets() ([]string, error) {
 	return many(tx, "listing the targets of deliveries", waitingTargets, func(r row) (s string, err error) { return s, r.Scan(&s) })
 }
 
-// DueDeliveries gives the deliveries to a target whose time has come and that
-// are the foremost of their lanes, the longest waiting first.
+// DueDeliveries gives the deliveries to a target whose time has come, and that
+// of all before them in their lanes, in the order in which they were added. Those
+// of a lane are to be tried one after the other, until one fails.
 func (tx *Tx) DueDeliveries(target string, now time.Time, limit int) ([]Delivery, error) {
-	return many(tx, "looking for deliveries to "+target, dueDeliveries, scanDelivery, target, millis(now), limit)
+	return many(tx, "looking for deliveries to "+target, dueDeliveries, scanDelivery, target, millis(now), millis(now), limit)
 }
 
 // SoonestDelivery says when the next delivery to a target is due.

@@ -69,7 +69,7 @@ type Outbox struct {
 
 const (
 	shift     = time.Minute      // a job makes way for others after this
-	batch     = 64               // rows that a job takes at once
+	batch     = 128              // rows that a job takes at once
 	atOnce    = 8                // requests to one receiver at once, each of a lane of its own
 	maxSnooze = 20 * time.Second // a new row waits no longer than this for a job that waits to try an old one again
 	maxAnswer = 64 << 10         // bytes of an answer that are read
@@ -248,18 +248,26 @@ func (o *Outbox) wait(ctx context.Context, target string) (wait time.Duration, m
 	return wait, more, err
 }
 
-// deliver tries rows, some at once, and records what came of all of them in one
-// transaction; left says whether more are there. The job that sees none left is
-// done: who adds the next row makes the next job.
+// deliver tries rows, some lanes at once, and records what came of all of them
+// in one transaction; left says whether more are there. The job that sees none
+// left is done: who adds the next row makes the next job.
 func (o *Outbox) deliver(ctx context.Context, target string, due []store.Delivery) (left bool, err error) {
 	results := make([]result, len(due))
 	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
-	for i, d := range due {
+	until := time.Now().Add(shift)
+	for _, lane := range lanes(due) {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			results[i] = o.try(ctx, d)
+			for _, i := range lane {
+				if time.Now().After(until) {
+					return // what is left of the lane stays as it is
+				}
+				if results[i] = o.try(ctx, due[i]); results[i].outcome == again || results[i].outcome == undone {
+					return // those behind it wait for it
+				}
+			}
 		})
 	}
 	all.Wait()
@@ -273,6 +281,22 @@ func (o *Outbox) deliver(ctx context.Context, target string, due []store.Deliver
 		return err
 	})
 	return left, err
+}
+
+// lanes gives the places of rows that go one after the other; a row without a
+// lane goes alone.
+func lanes(due []store.Delivery) (all [][]int) {
+	known := map[string]int{}
+	for i, d := range due {
+		at, ok := known[d.Lane]
+		if !ok || d.Lane == "" {
+			known[d.Lane] = len(all)
+			all = append(all, []int{i})
+			continue
+		}
+		all[at] = append(all[at], i)
+	}
+	return all
 }
 
 // scheme is the part of a target that says whose it is.

@@ -3,6 +3,7 @@ package topic
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud/delivery"
@@ -16,7 +17,7 @@ var topicAttributes = map[string]func(value string) error{
 
 // subscriptionAttributes are those that a subscription keeps as they are set.
 var subscriptionAttributes = map[string]func(value string) error{
-	"DeliveryPolicy": checkSubscriptionPolicy, "FilterPolicy": nil, "FilterPolicyScope": oneOf("MessageAttributes", "MessageBody"), "RawMessageDelivery": oneOf("true", "false"), "RedrivePolicy": isObject,
+	"DeliveryPolicy": checkSubscriptionPolicy, "FilterPolicy": nil, "FilterPolicyScope": oneOf("MessageAttributes", "MessageBody"), "RawMessageDelivery": oneOf("true", "false"), "RedrivePolicy": checkRedrive,
 }
 
 // set changes an attribute; an empty value takes it away.
@@ -72,6 +73,21 @@ func isObject(value string) error {
 	var object map[string]any
 	if json.Unmarshal([]byte(value), &object) != nil || object == nil {
 		return fmt.Errorf("must be a JSON object")
+	}
+	return nil
+}
+
+var queueARN = regexp.MustCompile(`^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}$`)
+
+// checkRedrive holds a redrive policy to its form. There are no queues here:
+// what a receiver does not take is kept among the server's dead letters, with or
+// without such a policy.
+func checkRedrive(value string) error {
+	var p struct {
+		Target string `json:"deadLetterTargetArn"`
+	}
+	if err := json.Unmarshal([]byte(value), &p); err != nil || !queueARN.MatchString(p.Target) {
+		return fmt.Errorf("deadLetterTargetArn must be the ARN of an SQS queue")
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (f face) CreateTopic(ctx context.Context, in *sns.CreateTopicInput) (*sns.C
 		return nil, invalid("Topic Name")
 	}
 	for name, value := range in.Attributes {
-		if err := set(t.Attributes, topicAttributes, name, value); err != nil {
+		if err := t.setOn(name, value); err != nil {
 			return nil, err
 		}
 	}
@@ -204,7 +204,7 @@ func (f face) change(ctx context.Context, arn string, do func(*Topic) error) err
 // SetTopicAttributes sets an attribute.
 func (f face) SetTopicAttributes(ctx context.Context, in *sns.SetTopicAttributesInput) (*sns.SetTopicAttributesOutput, error) {
 	err := f.change(ctx, *in.TopicArn, func(t *Topic) error {
-		return set(t.Attributes, topicAttributes, *in.AttributeName, or(in.AttributeValue, ""))
+		return t.setOn(*in.AttributeName, or(in.AttributeValue, ""))
 	})
 	if err != nil {
 		return nil, err

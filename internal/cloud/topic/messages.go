@@ -59,19 +59,28 @@ func (f face) PublishBatch(ctx context.Context, in *sns.PublishBatchInput) (*sns
 		return nil, fault.New("BatchRequestTooLong", "The length of all the batch messages put together is more than the limit.")
 	}
 	out := &sns.PublishBatchOutput{Successful: []sns.PublishBatchResultEntry{}, Failed: []sns.BatchResultErrorEntry{}}
-	for _, e := range entries {
-		got, err := f.Publish(ctx, &sns.PublishInput{
-			TopicArn: in.TopicArn, Message: e.Message, Subject: e.Subject, MessageStructure: e.MessageStructure, MessageAttributes: e.MessageAttributes, MessageGroupId: e.MessageGroupId,
-		})
-		switch code := fault.Code(err); {
-		case err == nil:
-			out.Successful = append(out.Successful, sns.PublishBatchResultEntry{Id: e.Id, MessageId: got.MessageId})
-		case code == "" || code == "NotFound":
-			return nil, err
-		default:
-			_, why, _ := strings.Cut(err.Error(), ": ")
-			out.Failed = append(out.Failed, sns.BatchResultErrorEntry{Id: e.Id, Code: &code, Message: &why, SenderFault: ptr(true)})
+	err := f.topics.store.Write(ctx, func(tx *store.Tx) error {
+		out.Successful, out.Failed = out.Successful[:0], out.Failed[:0]
+		if _, err := f.topics.topic(tx, *in.TopicArn); err != nil {
+			return err
 		}
+		for _, e := range entries {
+			c, err := read(*e.Message, e.Subject, e.MessageStructure, e.MessageAttributes)
+			if code := fault.Code(err); code != "" {
+				_, why, _ := strings.Cut(err.Error(), ": ")
+				out.Failed = append(out.Failed, sns.BatchResultErrorEntry{Id: e.Id, Code: &code, Message: &why, SenderFault: ptr(true)})
+				continue
+			}
+			id, err := f.topics.publish(ctx, tx, *in.TopicArn, or(e.MessageGroupId, ""), c)
+			if err != nil {
+				return err
+			}
+			out.Successful = append(out.Successful, sns.PublishBatchResultEntry{Id: e.Id, MessageId: &id})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,7 +27,15 @@ type Signer struct {
 	key         *rsa.PrivateKey
 	certificate []byte // PEM
 	path        string
+
+	mu    sync.Mutex
+	made  map[[sha256.Size]byte]string // signatures by what they are of
+	order [][sha256.Size]byte          // in which they were made
 }
+
+// remembered is how many signatures are kept: that of a message is the same for
+// all its receivers, and takes longer to make than the message takes to send.
+const remembered = 4096
 
 // NewKey makes a key with its self-signed certificate, both in PEM, for
 // NewSigner. It is good for ten years.
@@ -91,6 +100,13 @@ func (s *Signer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // "Verifying the signatures of Amazon SNS messages").
 func (s *Signer) sign(p posted) (string, error) {
 	text := []byte(signed(p))
+	name := sha256.Sum256(append([]byte(p.SignatureVersion+"\n"), text...))
+	s.mu.Lock()
+	known, ok := s.made[name]
+	s.mu.Unlock()
+	if ok {
+		return known, nil
+	}
 	var sum []byte
 	hash := crypto.SHA1
 	if p.SignatureVersion == "2" {
@@ -105,7 +121,25 @@ func (s *Signer) sign(p posted) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing a message: %w", err)
 	}
-	return base64.StdEncoding.EncodeToString(signature), nil
+	made := base64.StdEncoding.EncodeToString(signature)
+	s.remember(name, made)
+	return made, nil
+}
+
+func (s *Signer) remember(name [sha256.Size]byte, signature string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made == nil {
+		s.made = map[[sha256.Size]byte]string{}
+	}
+	if _, ok := s.made[name]; !ok {
+		s.order = append(s.order, name)
+	}
+	s.made[name] = signature
+	if len(s.order) > remembered {
+		delete(s.made, s.order[0])
+		s.order = s.order[1:]
+	}
 }
 
 // signed is the text that is signed.
