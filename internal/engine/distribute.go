@@ -42,7 +42,7 @@ func distributeImages(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	origins, err := c.origins(ctx, destinations, earlier)
+	origins, err := c.origins(ctx, built, destinations, earlier)
 	if err != nil {
 		return result{}, err
 	}

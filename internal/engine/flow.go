@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/store"
 	"github.com/goldsmith-build/goldsmith/internal/workflow"
@@ -143,9 +144,20 @@ func (f *flow) begin(ctx context.Context) error {
 	if err := f.put(ctx, "begun", nil); err != nil {
 		return err
 	}
+	f.firstBegan(f.row.Start)
 	f.log.printf("Started %s workflow %s", f.Type, f.ARN)
 	f.log.printf("Total %d steps to run for workflow %s", len(f.document.Steps), f.ARN)
 	return nil
+}
+
+// firstBegan makes the beginning of the image's first execution the one that
+// later attempts will read from its row: names are made of it.
+func (r *run) firstBegan(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.resumed && (!r.begun || at.Before(r.began)) {
+		r.began, r.begun = at, true
+	}
 }
 
 // runSteps runs the steps that are not done yet, in order.

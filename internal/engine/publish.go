@@ -12,44 +12,83 @@ import (
 )
 
 // origin is the AMI of an account at a provider that the account's other regions
-// get copies of: only the first one is uploaded.
+// get copies of: only the first one is uploaded, in each attempt the same.
 type origin struct {
-	turn chan struct{} // who holds it may set ami
-	ami  *cloud.AMI
+	first string        // the region that goes before the others
+	tried chan struct{} // closed when it was tried
+	turn  chan struct{} // who holds it may set ami
+	ami   *cloud.AMI
 }
 
 // origins gives the origins of the accounts of destinations, with what earlier
 // attempts made.
-func (c *call) origins(ctx context.Context, destinations []Destination, earlier []delivered) (map[string]*origin, error) {
+func (c *call) origins(ctx context.Context, built builtAMI, destinations []Destination, earlier []delivered) (map[string]*origin, error) {
 	all := map[string]*origin{}
+	known := map[string]string{} // an AMI that an account has already
 	for _, d := range destinations {
 		for _, account := range c.accounts(d) {
-			if all[account] == nil && c.engine.Cloud.Provider(account, d.Region) != nil {
-				all[account] = &origin{turn: make(chan struct{}, 1)}
+			if c.engine.Cloud.Provider(account, d.Region) == nil {
+				continue
+			}
+			at := all[account]
+			if at == nil {
+				at = &origin{turn: make(chan struct{}, 1), tried: make(chan struct{})}
+				all[account] = at
+			}
+			made := slices.IndexFunc(earlier, func(e delivered) bool { return e.target == c.copyTarget(built, d, account) })
+			switch {
+			case built.isOf(account, d.Region):
+				known[account] = built.id
+			case made >= 0:
+				known[account] = earlier[made].Result
+			case at.first == "":
+				at.first = d.Region
 			}
 		}
 	}
 	err := c.engine.read(ctx, func(tx *store.Tx) error {
-		for _, e := range earlier {
-			at := all[e.Account]
-			if at == nil || at.ami != nil || c.engine.Cloud.Provider(e.Account, e.Region) == nil {
-				continue
-			}
-			made, ok, err := c.engine.Cloud.AMI(tx, e.Result)
+		for account, id := range known {
+			made, ok, err := c.engine.Cloud.AMI(tx, id)
 			if err != nil {
 				return err
 			}
-			if ok && made.Provider != "" {
-				at.ami = &made
+			if ok {
+				all[account].ami = &made
 			}
 		}
 		return nil
 	})
+	for _, at := range all {
+		if at.first == "" {
+			close(at.tried)
+		}
+	}
 	return all, err
 }
 
-// get gives the origin, or has it made by the first who asks: then mine is true.
-func (o *origin) get(ctx context.Context, do func() (cloud.AMI, error)) (ami cloud.AMI, mine bool, err error) {
+// isOf reports whether the built AMI is a provider's, of an account in a region.
+func (b builtAMI) isOf(account, region string) bool {
+	return b.provider != "" && b.region == region && b.account == account
+}
+
+// copyTarget is the copy for one account of a destination. Its resource is the
+// AMI's name.
+func (c *call) copyTarget(built builtAMI, d Destination, account string) target {
+	return target{Region: d.Region, Account: account, Step: copyAMI, Resource: c.amiName(d, built.created)}
+}
+
+// get gives the origin to a region, or has it made there: then mine is true. The
+// first region makes it; if it cannot, the next one does.
+func (o *origin) get(ctx context.Context, region string, do func() (cloud.AMI, error)) (ami cloud.AMI, mine bool, err error) {
+	if region == o.first {
+		defer close(o.tried)
+	} else {
+		select {
+		case <-o.tried:
+		case <-ctx.Done():
+			return cloud.AMI{}, false, context.Cause(ctx)
+		}
+	}
 	select {
 	case o.turn <- struct{}{}:
 		defer func() { <-o.turn }()
@@ -70,8 +109,8 @@ func (o *origin) get(ctx context.Context, do func() (cloud.AMI, error)) (ami clo
 // makes it, which takes long and finds what an earlier attempt left; then its
 // row comes to be under the provider's ID.
 func (c *call) publishTo(p cloud.Provider, built builtAMI, d Destination, account string, from *origin) delivery {
-	out := delivery{target: target{Region: d.Region, Account: account, Step: copyAMI, Resource: c.amiName(d, built.created)}}
-	if built.provider != "" && built.region == d.Region && built.account == account {
+	out := delivery{target: c.copyTarget(built, d, account)}
+	if built.isOf(account, d.Region) {
 		out.Resource = built.name
 		out.commit = func(context.Context, *store.Tx) (string, error) { return built.id, nil }
 		return out
@@ -82,7 +121,7 @@ func (c *call) publishTo(p cloud.Provider, built builtAMI, d Destination, accoun
 		if err != nil {
 			return err
 		}
-		first, mine, err := from.get(ctx, func() (cloud.AMI, error) { return p.Publish(ctx, what) })
+		first, mine, err := from.get(ctx, d.Region, func() (cloud.AMI, error) { return p.Publish(ctx, what) })
 		if err == nil && !mine {
 			what.Like = &first
 			first, err = p.Publish(ctx, what)

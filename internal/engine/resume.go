@@ -30,7 +30,7 @@ func (r *run) resume(ctx context.Context) (past, error) {
 	if err != nil {
 		return p, fmt.Errorf("reading the workflow executions: %w", err)
 	}
-	r.began = r.engine.Now()
+	r.began, r.resumed = r.engine.Now(), len(executions) > 0
 	for i := range executions {
 		wf := &executions[i]
 		if wf.Start.Before(r.began) {

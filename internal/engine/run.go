@@ -28,6 +28,8 @@ type run struct {
 	since  time.Time // when it came into that state
 	began  time.Time // when its first workflow began
 
+	resumed, begun bool // there were executions before; there is one of this attempt
+
 	mu        sync.Mutex // workflows of a group run side by side
 	instances map[string]*machine
 	outputs   map[string]any // workflowOutputs
