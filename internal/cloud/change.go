@@ -62,6 +62,9 @@ func (f face) CopyImage(ctx context.Context, in *ec2.CopyImageInput) (*ec2.CopyI
 	if in.KmsKeyId != nil && !is(in.Encrypted) {
 		return nil, fault.New("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
 	}
+	if caller := identity.From(ctx); f.world.Provider(caller.Account, caller.Region) != nil {
+		return nil, fault.New("UnsupportedOperation", "The AMIs of the account %s in %s are at AWS: copy them there, or distribute an image", caller.Account, caller.Region)
+	}
 	tags, err := specifiedTags(in.TagSpecifications, "image", "snapshot")
 	if err != nil {
 		return nil, err

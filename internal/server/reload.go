@@ -46,5 +46,19 @@ func changed(before, after *config.Config) []string {
 		}
 		names = append(names, name)
 	}
+	if !reflect.DeepEqual(provided(before), provided(after)) {
+		names = append(names, "accounts.provider", "accounts.aws")
+	}
 	return names
+}
+
+// provided gives the accounts that a provider has, and how to get there.
+func provided(c *config.Config) map[string]config.Access {
+	all := map[string]config.Access{}
+	for _, a := range c.Accounts {
+		if a.Provider != "" {
+			all[a.ID] = *a.AWS
+		}
+	}
+	return all
 }

@@ -66,6 +66,26 @@ func TestManyAccounts(t *testing.T) {
 	s.AWS("sns", "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", lines.Text())
 	next("SubscriptionConfirmation")
 
+	// A topic is another account's to publish to when its policy says so.
+	publish := func() error {
+		cmd := exec.Command(harness.Client(t, "aws"), "--endpoint-url", s.URL, "--region", "us-east-1", "sns", "publish", "--topic-arn", topic, "--message", `{"state":{"status":"FAILED"}}`)
+		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIABLUE000000000000", "AWS_SECRET_ACCESS_KEY=not-a-secret-for-tests-only", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	}
+	if err := publish(); err == nil || !strings.Contains(err.Error(), "AuthorizationError") {
+		t.Errorf("a stranger publishes: %v", err)
+	}
+	s.AWS("sns", "add-permission", "--topic-arn", topic, "--label", "blue", "--aws-account-id", blue, "--action-name", "Publish")
+	if err := publish(); err != nil {
+		t.Errorf("whom the policy lets publish: %v", err)
+	} else {
+		next("Notification")
+	}
+
 	template := s.AWS("ec2", "create-launch-template", "--launch-template-name", "web", "--launch-template-data", `{"InstanceType":"t3.micro"}`,
 		"--tag-specifications", "ResourceType=launch-template,Tags=[{Key=CreatedBy,Value=EC2 Image Builder}]").Str("LaunchTemplate", "LaunchTemplateId")
 	distribution := s.AWS("imagebuilder", "create-distribution-configuration", "--name", "accounts", "--distributions", fmt.Sprintf(`[{"region": "us-east-1",

@@ -2,6 +2,7 @@
 
 Arguments: the URL of the server.
 """
+import json
 import sys
 
 import boto3
@@ -70,6 +71,15 @@ check("topic tags", sns.list_tags_for_resource(ResourceArn=topic)["Tags"], [{"Ke
 refused("token", "InvalidParameter", sns.confirm_subscription, TopicArn=topic, Token="0" * 64)
 refused("queue", "InvalidParameter", sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:q")
 refused("no topic", "NotFound", sns.publish, TopicArn=topic + "x", Message="m")
+sns.add_permission(TopicArn=topic, Label="partners", AWSAccountId=["222222222222"], ActionName=["Publish", "Subscribe"])
+check("statements", [s["Sid"] for s in json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])["Statement"]], ["__default_statement_ID", "partners"])
+refused("label", "InvalidParameter", sns.add_permission, TopicArn=topic, Label="partners", AWSAccountId=["222222222222"], ActionName=["Publish"])
+refused("action", "InvalidParameter", sns.add_permission, TopicArn=topic, Label="more", AWSAccountId=["222222222222"], ActionName=["Receive"])
+refused("policy", "InvalidParameter", sns.set_topic_attributes, TopicArn=topic, AttributeName="Policy", AttributeValue='{"Statement": []}')
+sns.remove_permission(TopicArn=topic, Label="partners")
+refused("no label", "NotFound", sns.remove_permission, TopicArn=topic, Label="partners")
+refused("redrive", "InvalidParameter", sns.set_subscription_attributes, SubscriptionArn=subscription, AttributeName="RedrivePolicy", AttributeValue="{}")
+sns.set_subscription_attributes(SubscriptionArn=subscription, AttributeName="RedrivePolicy", AttributeValue='{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead"}')
 sns.unsubscribe(SubscriptionArn=subscription)
 sns.delete_topic(TopicArn=topic)
 check("no topics", sns.list_topics()["Topics"], [])
