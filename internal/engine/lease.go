@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/store"
@@ -51,14 +52,20 @@ func (e *Engine) keepLease() {
 	defer cancel()
 	tick := time.NewTicker(e.Lease / 30)
 	defer tick.Stop()
-	p := pulse{engine: e, steady: time.Now(), told: time.Now()}
+	p := pulse{engine: e, steady: time.Now(), last: time.Now(), told: time.Now()}
+	var looking atomic.Bool
 	for beats := 0; ; beats++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		e.interruptAll()
+		if looking.CompareAndSwap(false, true) {
+			go func() { // a database that hangs must not keep the next beat
+				defer looking.Store(false)
+				e.interruptAll()
+			}()
+		}
 		if beats%5 != 0 {
 			continue
 		}
@@ -78,7 +85,8 @@ func (e *Engine) keepLease() {
 // pulse is how a worker says that it is alive.
 type pulse struct {
 	engine *Engine
-	steady time.Time // since when no beat has failed
+	steady time.Time // since when no beat has failed, or come late
+	last   time.Time // when the last beat succeeded
 	told   time.Time // when people were told last, where there are no other workers
 	busy   int       // what they were told
 }
@@ -109,7 +117,14 @@ func (p *pulse) renew(ctx context.Context) bool {
 		p.steady = time.Now()
 		return true
 	}
-	// Who was itself cut off from the database cannot say who was not.
+	// Who was itself cut off from the database cannot say who was not. A beat that
+	// hung with the database and then succeeded, or was kept from beginning, was cut
+	// off as one that failed.
+	now := time.Now()
+	if now.Sub(p.last) > e.Lease/2 {
+		p.steady = now
+	}
+	p.last = now
 	if time.Since(p.steady) > e.Lease {
 		if err := e.bury(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Warn("looking for dead workers", "err", err)

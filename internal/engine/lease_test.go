@@ -70,6 +70,7 @@ func TestWorkersOfSeveralMachines(t *testing.T) {
 		"TheDeadAreReplaced":  deadAreReplaced,
 		"WhoStopsHandsOver":   whoStopsHandsOver,
 		"CancelledElsewhere":  cancelledElsewhere,
+		"WhoHungDoesNotJudge": whoHungDoesNotJudge,
 		"OnlyTheOwnIsSwept":   onlyTheOwnIsSwept,
 		"TheGoneAreForgotten": theGoneAreForgotten,
 	} {
@@ -210,6 +211,44 @@ func onlyTheOwnIsSwept(t *testing.T, address string) {
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "here", "instances", "i-here")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the dead instance here: %v, want it gone", err)
+	}
+}
+
+// whoHungDoesNotJudge has a worker whose beat hung with the database for as long as
+// the others were silent, and then succeeded.
+func whoHungDoesNotJudge(t *testing.T, address string) {
+	w := newWorld(t)
+	e := w.process(address, "here", forever)
+	silent := func() bool {
+		known := false
+		err := e.Store.Read(t.Context(), func(tx *store.Tx) error {
+			all, err := tx.Workers()
+			known = slices.ContainsFunc(all, func(w store.Worker) bool { return w.ID == "silent" })
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	err := e.Store.Write(t.Context(), func(tx *store.Tx) error {
+		return tx.PutWorker(store.Worker{ID: "silent", Node: "there", Started: time.Now()})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same database, with the patience of a shorter lease: everybody was silent
+	// for longer than that.
+	hasty := &Engine{Config: e.Config, id: e.id, queue: e.queue}
+	hasty.Lease = 200 * time.Millisecond
+	time.Sleep(2 * hasty.Lease)
+	p := pulse{engine: hasty, steady: time.Now().Add(-time.Hour), last: time.Now().Add(-2 * hasty.Lease)}
+	if !p.renew(t.Context()) || !silent() {
+		t.Fatal("a worker whose own beat was late buried another")
+	}
+	p.steady, p.last = time.Now().Add(-time.Hour), time.Now()
+	if !p.renew(t.Context()) || silent() {
+		t.Fatal("a worker that was heard all the time did not bury a silent one")
 	}
 }
 

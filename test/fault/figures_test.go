@@ -2,9 +2,7 @@ package fault
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -34,6 +32,7 @@ func (f *tally) add(one fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Faults = append(f.Faults, one)
+	f.keep()
 }
 
 // cancelled notes what a cancellation took.
@@ -41,6 +40,7 @@ func (f *tally) cancelled(place string, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Cancels = append(f.Cancels, fault{Place: place, Took: took})
+	f.keep()
 }
 
 // seconds is a duration for the report.
@@ -55,19 +55,35 @@ func spread(list []fault) (median, largest time.Duration) {
 	return list[len(list)/2].Took, list[len(list)-1].Took
 }
 
-// join adds what earlier runs of other groups left in a file, and writes the file
-// anew: the suite can be run group by group.
-func (f *tally) join(name string) error {
-	if name == "" {
-		return nil
+// keep writes what there is into the file of results, if there is one. What goes
+// wrong there the end of the run will say.
+func (f *tally) keep() {
+	if *results != "" {
+		if data, err := json.Marshal(f); err == nil {
+			_ = os.WriteFile(*results, data, 0o600)
+		}
 	}
+}
+
+// join adds what runs of other groups left in files: the suite can be run group by
+// group.
+func (f *tally) join(files []string) error {
+	for _, name := range files {
+		if err := f.joinFile(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *tally) joinFile(name string) error {
 	var before tally
 	data, err := os.ReadFile(name)
 	if err == nil {
 		err = json.Unmarshal(data, &before)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if err != nil {
+		return fmt.Errorf("reading the results %s: %w", name, err)
 	}
 	add := func(list, old []fault, same func(a, b fault) bool) []fault {
 		now := slices.Clone(list)
@@ -80,10 +96,7 @@ func (f *tally) join(name string) error {
 	}
 	f.Faults = add(f.Faults, before.Faults, func(a, b fault) bool { return a.Kind == b.Kind })
 	f.Cancels = add(f.Cancels, before.Cancels, func(a, b fault) bool { return a.Place == b.Place })
-	if data, err = json.Marshal(f); err != nil {
-		return err
-	}
-	return os.WriteFile(name, data, 0o600)
+	return nil
 }
 
 // write writes the report, if a file is named.
