@@ -118,7 +118,7 @@ func (s *site) instances() []string {
 // dirty names what a build left on the machine, after a moment.
 func (s *site) dirty() []string {
 	var left []string
-	for range 500 {
+	for start := time.Now(); ; {
 		left = instancetest.Left(filepath.Join(s.dir, "instances"), s.instances()...)
 		for what, dir := range map[string]string{"the instance's folder": filepath.Join(s.dir, "instances"), "the temporary file": s.temp} {
 			entries, _ := os.ReadDir(dir)
@@ -126,12 +126,11 @@ func (s *site) dirty() []string {
 				left = append(left, what+" "+entry.Name())
 			}
 		}
-		if len(left) == 0 {
-			return nil
+		if len(left) == 0 || time.Since(start) > 20*time.Second {
+			return left
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return left
 }
 
 // finish looks at the whole site when its faults are over: no row speaks of work

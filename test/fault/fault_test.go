@@ -3,6 +3,7 @@ package fault
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/imagebuilder/types"
+
+	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
 )
 
 var (
@@ -82,7 +85,10 @@ func (s *site) inject(kind, pipeline, place string, allowed []types.ImageStatus,
 	image := s.build(pipeline)
 	pid, ok := s.points.held(s.t, s.ended(image))
 	if !ok {
-		s.t.Errorf("%s, %s: the image ended without coming to the place", kind, place)
+		e, _ := s.state(image)
+		s.t.Errorf("%s, %s: no process came to the place; the image is %s\n%s", kind, place, e, s.server.log.tail())
+		_ = s.cancel(image)
+		_ = os.Remove(filepath.Join(string(s.points), faultpoint.HoldFile))
 		return
 	}
 	start := time.Now()

@@ -211,7 +211,6 @@ func (p points) held(t testing.TB, ended func() bool) (pid int, ok bool) {
 			return 0, false
 		}
 	}
-	t.Fatal("no process came to the place")
 	return 0, false
 }
 

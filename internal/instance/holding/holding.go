@@ -128,8 +128,13 @@ func (h *Holding) Release() error {
 			failed = append(failed, h.filter.Close())
 		}
 		for _, c := range []*guest.Console{h.Console, h.Service} {
-			if c != nil {
-				failed = append(failed, c.Close())
+			if c == nil {
+				continue
+			}
+			// A log that the disk had no room for is not something that is left: the
+			// instance is gone, and its volume is to be removed, which makes room.
+			if err := c.Close(); err != nil {
+				slog.Warn("the log of an instance is not whole", "dir", h.dir, "err", err)
 			}
 		}
 		failed = append(failed, cgroup.Remove(h.groups.Dirs), h.layout.clear(h.dir))
