@@ -8,6 +8,14 @@ import (
 
 // Validate reports the first constraint of the model that the input breaks,
 // as a *shape.Violation.
+func (in *CancelExportTaskInput) Validate() error { return shape.Check(in.check) }
+
+func (in *CancelExportTaskInput) check(c *shape.Checker) {
+	c.Need("ExportTaskId", in.ExportTaskId != nil)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
 func (in *CopyImageInput) Validate() error { return shape.Check(in.check) }
 
 func (in *CopyImageInput) check(c *shape.Checker) {
@@ -111,6 +119,14 @@ func (in *DeregisterImageInput) check(c *shape.Checker) {
 
 // Validate reports the first constraint of the model that the input breaks,
 // as a *shape.Violation.
+func (in *DescribeExportImageTasksInput) Validate() error { return shape.Check(in.check) }
+
+func (in *DescribeExportImageTasksInput) check(c *shape.Checker) {
+	shape.CheckInt(c, "MaxResults", in.MaxResults, &numberDescribeExportImageTasksMaxResults)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
 func (in *DescribeFastLaunchImagesInput) Validate() error { return shape.Check(in.check) }
 
 func (in *DescribeFastLaunchImagesInput) check(c *shape.Checker) {
@@ -180,6 +196,27 @@ func (in *EnableImageDeprecationInput) Validate() error { return shape.Check(in.
 func (in *EnableImageDeprecationInput) check(c *shape.Checker) {
 	c.Need("ImageId", in.ImageId != nil)
 	c.Need("DeprecateAt", in.DeprecateAt != nil)
+}
+
+// Validate reports the first constraint of the model that the input breaks,
+// as a *shape.Violation.
+func (in *ExportImageInput) Validate() error { return shape.Check(in.check) }
+
+func (in *ExportImageInput) check(c *shape.Checker) {
+	c.Need("DiskImageFormat", in.DiskImageFormat != nil)
+	shape.CheckText(c, "DiskImageFormat", in.DiskImageFormat, &textDiskImageFormat)
+	c.Need("ImageId", in.ImageId != nil)
+	c.Need("S3ExportLocation", in.S3ExportLocation != nil)
+	if in.S3ExportLocation != nil {
+		c.Enter("S3ExportLocation")
+		in.S3ExportLocation.check(c)
+		c.Leave()
+	}
+	for i := range in.TagSpecifications {
+		c.Item("TagSpecifications", i)
+		in.TagSpecifications[i].check(c)
+		c.Leave()
+	}
 }
 
 // Validate reports the first constraint of the model that the input breaks,

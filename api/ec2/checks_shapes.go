@@ -14,6 +14,10 @@ func (in *ElasticGpuSpecification) check(c *shape.Checker) {
 	c.Need("Type", in.Type != nil)
 }
 
+func (in *ExportTaskS3LocationRequest) check(c *shape.Checker) {
+	c.Need("S3Bucket", in.S3Bucket != nil)
+}
+
 func (in *FastLaunchLaunchTemplateSpecificationRequest) check(c *shape.Checker) {
 	c.Need("Version", in.Version != nil)
 }

@@ -19,8 +19,10 @@ var (
 	textCapacityReservationPreference                    = shape.Text{Max: shape.Unbounded, Values: []string{"capacity-reservations-only", "open", "none"}}
 	textCopyImageClientToken                             = shape.Text{Max: 128}
 	textCpuManufacturer                                  = shape.Text{Max: shape.Unbounded, Values: []string{"intel", "amd", "amazon-web-services", "apple"}}
+	numberDescribeExportImageTasksMaxResults             = shape.Int{HasMin: true, Min: 1, HasMax: true, Max: 500}
 	numberDescribeFastLaunchImagesRequestMaxResults      = shape.Int{HasMin: true, Min: 0, HasMax: true, Max: 200}
 	numberDescribeLaunchTemplatesMaxResults              = shape.Int{HasMin: true, Min: 1, HasMax: true, Max: 200}
+	textDiskImageFormat                                  = shape.Text{Max: shape.Unbounded, Values: []string{"VMDK", "RAW", "VHD"}}
 	textExcludedInstanceType                             = shape.Text{Min: 1, Max: 30, Pattern: &shape.Pattern{Source: `[a-zA-Z0-9\.\*\-]+`}}
 	sizeExcludedInstanceTypeSet                          = shape.Size{Min: 0, Max: 400}
 	textHostnameType                                     = shape.Text{Max: shape.Unbounded, Values: []string{"ip-name", "resource-name"}}

@@ -132,6 +132,16 @@ const (
 	DeviceTypeInstanceStore DeviceType = "instance-store"
 )
 
+// DiskImageFormat is an enumeration.
+type DiskImageFormat string
+
+// Values of DiskImageFormat.
+const (
+	DiskImageFormatVmdk DiskImageFormat = "VMDK"
+	DiskImageFormatRaw  DiskImageFormat = "RAW"
+	DiskImageFormatVhd  DiskImageFormat = "VHD"
+)
+
 // FastLaunchResourceType is an enumeration.
 type FastLaunchResourceType string
 

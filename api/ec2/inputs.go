@@ -6,6 +6,12 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 )
 
+// CancelExportTaskInput is the input of CancelExportTask.
+type CancelExportTaskInput struct {
+	// Required.
+	ExportTaskId *string `json:"ExportTaskId,omitzero" form:"ExportTaskId" element:"exportTaskId"`
+}
+
 // CopyImageInput is the input of CopyImage.
 type CopyImageInput struct {
 	// At most 128 characters.
@@ -113,6 +119,16 @@ type DeregisterImageInput struct {
 	ImageId                   *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
 	DeleteAssociatedSnapshots *bool   `json:"DeleteAssociatedSnapshots,omitzero" form:"DeleteAssociatedSnapshots" element:"DeleteAssociatedSnapshots"`
 	DryRun                    *bool   `json:"DryRun,omitzero" form:"DryRun" element:"dryRun"`
+}
+
+// DescribeExportImageTasksInput is the input of DescribeExportImageTasks.
+type DescribeExportImageTasksInput struct {
+	DryRun             *bool    `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	Filters            []Filter `json:"Filters,omitzero" form:"Filter" element:"Filter>Filter"`
+	ExportImageTaskIds []string `json:"ExportImageTaskIds,omitzero" form:"ExportImageTaskId" element:"ExportImageTaskId>ExportImageTaskId"`
+	// 1 to 500.
+	MaxResults *int32  `json:"MaxResults,omitzero" form:"MaxResults" element:"MaxResults"`
+	NextToken  *string `json:"NextToken,omitzero" form:"NextToken" element:"NextToken"`
 }
 
 // DescribeFastLaunchImagesInput is the input of DescribeFastLaunchImages.
@@ -244,6 +260,21 @@ type EnableImageDeprecationInput struct {
 	// Required.
 	DeprecateAt *shape.Time `json:"DeprecateAt,omitzero" form:"DeprecateAt" element:"DeprecateAt"`
 	DryRun      *bool       `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+}
+
+// ExportImageInput is the input of ExportImage.
+type ExportImageInput struct {
+	ClientToken *string `json:"ClientToken,omitzero" form:"ClientToken" element:"ClientToken"`
+	Description *string `json:"Description,omitzero" form:"Description" element:"Description"`
+	// Required.
+	DiskImageFormat *DiskImageFormat `json:"DiskImageFormat,omitzero" form:"DiskImageFormat" element:"DiskImageFormat"`
+	DryRun          *bool            `json:"DryRun,omitzero" form:"DryRun" element:"DryRun"`
+	// Required.
+	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"ImageId"`
+	// Required.
+	S3ExportLocation  *ExportTaskS3LocationRequest `json:"S3ExportLocation,omitzero" form:"S3ExportLocation" element:"S3ExportLocation"`
+	RoleName          *string                      `json:"RoleName,omitzero" form:"RoleName" element:"RoleName"`
+	TagSpecifications []TagSpecification           `json:"TagSpecifications,omitzero" form:"TagSpecification" element:"TagSpecification>item"`
 }
 
 // ImportKeyPairInput is the input of ImportKeyPair.

@@ -16,6 +16,7 @@ func Serve(s Service) *shape.Service {
 		Namespace:  "http://ec2.amazonaws.com/doc/2016-11-15",
 		Internal:   "InternalError",
 		Operations: []shape.Operation{
+			shape.Bind(shape.Operation{Name: "CancelExportTask", Method: "POST", Path: "/"}, s.CancelExportTask),
 			shape.Bind(shape.Operation{Name: "CopyImage", Method: "POST", Path: "/"}, s.CopyImage),
 			shape.Bind(shape.Operation{Name: "CreateLaunchTemplate", Method: "POST", Path: "/"}, s.CreateLaunchTemplate),
 			shape.Bind(shape.Operation{Name: "CreateLaunchTemplateVersion", Method: "POST", Path: "/"}, s.CreateLaunchTemplateVersion),
@@ -26,6 +27,7 @@ func Serve(s Service) *shape.Service {
 			shape.Bind(shape.Operation{Name: "DeleteSnapshot", Method: "POST", Path: "/"}, s.DeleteSnapshot),
 			shape.Bind(shape.Operation{Name: "DeleteTags", Method: "POST", Path: "/"}, s.DeleteTags),
 			shape.Bind(shape.Operation{Name: "DeregisterImage", Method: "POST", Path: "/"}, s.DeregisterImage),
+			shape.Bind(shape.Operation{Name: "DescribeExportImageTasks", Method: "POST", Path: "/"}, s.DescribeExportImageTasks),
 			shape.Bind(shape.Operation{Name: "DescribeFastLaunchImages", Method: "POST", Path: "/"}, s.DescribeFastLaunchImages),
 			shape.Bind(shape.Operation{Name: "DescribeImageAttribute", Method: "POST", Path: "/"}, s.DescribeImageAttribute),
 			shape.Bind(shape.Operation{Name: "DescribeImages", Method: "POST", Path: "/"}, s.DescribeImages),
@@ -39,6 +41,7 @@ func Serve(s Service) *shape.Service {
 			shape.Bind(shape.Operation{Name: "DisableImageDeprecation", Method: "POST", Path: "/"}, s.DisableImageDeprecation),
 			shape.Bind(shape.Operation{Name: "EnableFastLaunch", Method: "POST", Path: "/"}, s.EnableFastLaunch),
 			shape.Bind(shape.Operation{Name: "EnableImageDeprecation", Method: "POST", Path: "/"}, s.EnableImageDeprecation),
+			shape.Bind(shape.Operation{Name: "ExportImage", Method: "POST", Path: "/"}, s.ExportImage),
 			shape.Bind(shape.Operation{Name: "ImportKeyPair", Method: "POST", Path: "/"}, s.ImportKeyPair),
 			shape.Bind(shape.Operation{Name: "ModifyImageAttribute", Method: "POST", Path: "/"}, s.ModifyImageAttribute),
 			shape.Bind(shape.Operation{Name: "ModifyLaunchTemplate", Method: "POST", Path: "/"}, s.ModifyLaunchTemplate),

@@ -6,6 +6,10 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/wire/shape"
 )
 
+// CancelExportTaskOutput is the output of CancelExportTask.
+type CancelExportTaskOutput struct {
+}
+
 // CopyImageOutput is the output of CopyImage.
 type CopyImageOutput struct {
 	ImageId *string `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
@@ -56,6 +60,12 @@ type DeleteTagsOutput struct {
 type DeregisterImageOutput struct {
 	Return                *bool                      `json:"Return,omitzero" form:"Return" element:"return"`
 	DeleteSnapshotResults []DeleteSnapshotReturnCode `json:"DeleteSnapshotResults,omitzero" form:"DeleteSnapshotResultSet" element:"deleteSnapshotResultSet>item"`
+}
+
+// DescribeExportImageTasksOutput is the output of DescribeExportImageTasks.
+type DescribeExportImageTasksOutput struct {
+	ExportImageTasks []ExportImageTask `json:"ExportImageTasks,omitzero" form:"ExportImageTaskSet" element:"exportImageTaskSet>item"`
+	NextToken        *string           `json:"NextToken,omitzero" form:"NextToken" element:"nextToken"`
 }
 
 // DescribeFastLaunchImagesOutput is the output of DescribeFastLaunchImages.
@@ -156,6 +166,20 @@ type EnableFastLaunchOutput struct {
 // EnableImageDeprecationOutput is the output of EnableImageDeprecation.
 type EnableImageDeprecationOutput struct {
 	Return *bool `json:"Return,omitzero" form:"Return" element:"return"`
+}
+
+// ExportImageOutput is the output of ExportImage.
+type ExportImageOutput struct {
+	Description       *string               `json:"Description,omitzero" form:"Description" element:"description"`
+	DiskImageFormat   *DiskImageFormat      `json:"DiskImageFormat,omitzero" form:"DiskImageFormat" element:"diskImageFormat"`
+	ExportImageTaskId *string               `json:"ExportImageTaskId,omitzero" form:"ExportImageTaskId" element:"exportImageTaskId"`
+	ImageId           *string               `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	RoleName          *string               `json:"RoleName,omitzero" form:"RoleName" element:"roleName"`
+	Progress          *string               `json:"Progress,omitzero" form:"Progress" element:"progress"`
+	S3ExportLocation  *ExportTaskS3Location `json:"S3ExportLocation,omitzero" form:"S3ExportLocation" element:"s3ExportLocation"`
+	Status            *string               `json:"Status,omitzero" form:"Status" element:"status"`
+	StatusMessage     *string               `json:"StatusMessage,omitzero" form:"StatusMessage" element:"statusMessage"`
+	Tags              []Tag                 `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
 }
 
 // ImportKeyPairOutput is the output of ImportKeyPair.

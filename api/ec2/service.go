@@ -13,6 +13,7 @@ import (
 // error that is no *fault.Error becomes an internal error without details.
 // An output belongs to the wire once it was returned.
 type Service interface {
+	CancelExportTask(ctx context.Context, in *CancelExportTaskInput) (*CancelExportTaskOutput, error)
 	CopyImage(ctx context.Context, in *CopyImageInput) (*CopyImageOutput, error)
 	CreateLaunchTemplate(ctx context.Context, in *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error)
 	CreateLaunchTemplateVersion(ctx context.Context, in *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error)
@@ -23,6 +24,7 @@ type Service interface {
 	DeleteSnapshot(ctx context.Context, in *DeleteSnapshotInput) (*DeleteSnapshotOutput, error)
 	DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error)
 	DeregisterImage(ctx context.Context, in *DeregisterImageInput) (*DeregisterImageOutput, error)
+	DescribeExportImageTasks(ctx context.Context, in *DescribeExportImageTasksInput) (*DescribeExportImageTasksOutput, error)
 	DescribeFastLaunchImages(ctx context.Context, in *DescribeFastLaunchImagesInput) (*DescribeFastLaunchImagesOutput, error)
 	DescribeImageAttribute(ctx context.Context, in *DescribeImageAttributeInput) (*DescribeImageAttributeOutput, error)
 	DescribeImages(ctx context.Context, in *DescribeImagesInput) (*DescribeImagesOutput, error)
@@ -36,6 +38,7 @@ type Service interface {
 	DisableImageDeprecation(ctx context.Context, in *DisableImageDeprecationInput) (*DisableImageDeprecationOutput, error)
 	EnableFastLaunch(ctx context.Context, in *EnableFastLaunchInput) (*EnableFastLaunchOutput, error)
 	EnableImageDeprecation(ctx context.Context, in *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error)
+	ExportImage(ctx context.Context, in *ExportImageInput) (*ExportImageOutput, error)
 	ImportKeyPair(ctx context.Context, in *ImportKeyPairInput) (*ImportKeyPairOutput, error)
 	ModifyImageAttribute(ctx context.Context, in *ModifyImageAttributeInput) (*ModifyImageAttributeOutput, error)
 	ModifyLaunchTemplate(ctx context.Context, in *ModifyLaunchTemplateInput) (*ModifyLaunchTemplateOutput, error)
@@ -50,6 +53,11 @@ var _ Service = Unimplemented{}
 
 func unsupported(operation string) error {
 	return fault.New("UnsupportedOperation", "The operation %s is not supported by this server.", operation)
+}
+
+// CancelExportTask answers that the operation is not supported.
+func (Unimplemented) CancelExportTask(context.Context, *CancelExportTaskInput) (*CancelExportTaskOutput, error) {
+	return nil, unsupported("CancelExportTask")
 }
 
 // CopyImage answers that the operation is not supported.
@@ -100,6 +108,11 @@ func (Unimplemented) DeleteTags(context.Context, *DeleteTagsInput) (*DeleteTagsO
 // DeregisterImage answers that the operation is not supported.
 func (Unimplemented) DeregisterImage(context.Context, *DeregisterImageInput) (*DeregisterImageOutput, error) {
 	return nil, unsupported("DeregisterImage")
+}
+
+// DescribeExportImageTasks answers that the operation is not supported.
+func (Unimplemented) DescribeExportImageTasks(context.Context, *DescribeExportImageTasksInput) (*DescribeExportImageTasksOutput, error) {
+	return nil, unsupported("DescribeExportImageTasks")
 }
 
 // DescribeFastLaunchImages answers that the operation is not supported.
@@ -165,6 +178,11 @@ func (Unimplemented) EnableFastLaunch(context.Context, *EnableFastLaunchInput) (
 // EnableImageDeprecation answers that the operation is not supported.
 func (Unimplemented) EnableImageDeprecation(context.Context, *EnableImageDeprecationInput) (*EnableImageDeprecationOutput, error) {
 	return nil, unsupported("EnableImageDeprecation")
+}
+
+// ExportImage answers that the operation is not supported.
+func (Unimplemented) ExportImage(context.Context, *ExportImageInput) (*ExportImageOutput, error) {
+	return nil, unsupported("ExportImage")
 }
 
 // ImportKeyPair answers that the operation is not supported.

@@ -190,6 +190,31 @@ type EnaSrdUdpSpecificationRequest struct {
 	EnaSrdUdpEnabled *bool `json:"EnaSrdUdpEnabled,omitzero" form:"EnaSrdUdpEnabled" element:"EnaSrdUdpEnabled"`
 }
 
+// ExportImageTask is the model's shape of that name.
+type ExportImageTask struct {
+	Description       *string               `json:"Description,omitzero" form:"Description" element:"description"`
+	ExportImageTaskId *string               `json:"ExportImageTaskId,omitzero" form:"ExportImageTaskId" element:"exportImageTaskId"`
+	ImageId           *string               `json:"ImageId,omitzero" form:"ImageId" element:"imageId"`
+	Progress          *string               `json:"Progress,omitzero" form:"Progress" element:"progress"`
+	S3ExportLocation  *ExportTaskS3Location `json:"S3ExportLocation,omitzero" form:"S3ExportLocation" element:"s3ExportLocation"`
+	Status            *string               `json:"Status,omitzero" form:"Status" element:"status"`
+	StatusMessage     *string               `json:"StatusMessage,omitzero" form:"StatusMessage" element:"statusMessage"`
+	Tags              []Tag                 `json:"Tags,omitzero" form:"TagSet" element:"tagSet>item"`
+}
+
+// ExportTaskS3Location is the model's shape of that name.
+type ExportTaskS3Location struct {
+	S3Bucket *string `json:"S3Bucket,omitzero" form:"S3Bucket" element:"s3Bucket"`
+	S3Prefix *string `json:"S3Prefix,omitzero" form:"S3Prefix" element:"s3Prefix"`
+}
+
+// ExportTaskS3LocationRequest is the model's shape of that name.
+type ExportTaskS3LocationRequest struct {
+	// Required.
+	S3Bucket *string `json:"S3Bucket,omitzero" form:"S3Bucket" element:"S3Bucket"`
+	S3Prefix *string `json:"S3Prefix,omitzero" form:"S3Prefix" element:"S3Prefix"`
+}
+
 // FastLaunchLaunchTemplateSpecificationRequest is the model's shape of that name.
 type FastLaunchLaunchTemplateSpecificationRequest struct {
 	LaunchTemplateId   *string `json:"LaunchTemplateId,omitzero" form:"LaunchTemplateId" element:"LaunchTemplateId"`

@@ -10,6 +10,9 @@ import (
 // ec2 are the rules of Amazon EC2. What only describes has no resource; images
 // and snapshots have ARNs without an account.
 var ec2 = map[string]rule{
+	"CancelExportTask": rules(func(a asked, in *api.CancelExportTaskInput) []need {
+		return []need{{action: a.action(), resource: a.ec2("export-image-task", in.ExportTaskId)}}
+	}),
 	"CopyImage": rules(func(a asked, in *api.CopyImageInput) []need {
 		from := a
 		if region := text(in.SourceRegion); region != "" {
@@ -39,6 +42,7 @@ var ec2 = map[string]rule{
 		return a.tagging(in.Resources, tags(in.Tags))
 	}),
 	"DeregisterImage":                image(func(in *api.DeregisterImageInput) *string { return in.ImageId }),
+	"DescribeExportImageTasks":       anything,
 	"DescribeImageAttribute":         image(func(in *api.DescribeImageAttributeInput) *string { return in.ImageId }),
 	"DescribeFastLaunchImages":       anything,
 	"DescribeImages":                 anything,
@@ -58,6 +62,10 @@ var ec2 = map[string]rule{
 			all[i].resource = a.ec2("key-pair", in.KeyName)
 		}
 		return all
+	}),
+	"ExportImage": rules(func(a asked, in *api.ExportImageInput) []need {
+		source := need{action: a.action(), resource: a.ec2("image", in.ImageId)}
+		return append(a.creating("export-image-task", in.TagSpecifications), source)
 	}),
 	"ModifyImageAttribute": image(func(in *api.ModifyImageAttributeInput) *string { return in.ImageId }),
 	"ModifyLaunchTemplate": template(func(in *api.ModifyLaunchTemplateInput) *string { return in.LaunchTemplateId }),

@@ -56,5 +56,5 @@ const copies = 4
 
 // faces are the services of the cloud that clients look at outputs through.
 func (s *Server) faces(world *cloud.World) []*shape.Service {
-	return []*shape.Service{apiec2.Serve(world.EC2()), apisns.Serve(s.topics.SNS()), apissm.Serve(s.params.SSM())}
+	return []*shape.Service{apiec2.Serve(s.exports.EC2(world.EC2())), apisns.Serve(s.topics.SNS()), apissm.Serve(s.params.SSM())}
 }

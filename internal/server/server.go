@@ -60,6 +60,7 @@ type Server struct {
 	disks    *Disks
 	params   *parameter.Store
 	outbox   *delivery.Outbox
+	exports  *export.Exports
 	copies   *cloud.Copier
 	topics   *topic.Topics
 	events   *event.Bus
@@ -122,6 +123,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	if err := s.engine.Start(ctx); err != nil {
 		return nil, errors.Join(err, ln.Close())
+	}
+	if err := s.exports.Resume(ctx); err != nil {
+		return nil, errors.Join(err, ln.Close(), s.engine.Stop(ctx))
 	}
 	s.serve(ln, s.routes(api))
 	if err := s.dir.WriteConfig(s.URL, o.Config.Region); err != nil {
@@ -197,10 +201,12 @@ func (s *Server) assemble(ctx context.Context, o Options, world *cloud.World) (*
 		s.log.Warn("tests run in sandboxes: no image is booted before it is published (testInstances)")
 		kinds[1] = kinds[0]
 	}
+	exporter := &export.Exporter{Disks: s.disks, Buckets: buckets}
+	s.exports = export.New(export.Config{Store: s.store, World: world, Exporter: exporter, Node: node, Log: s.log})
 	s.engine, err = engine.New(ctx, engine.Config{
 		Store: s.store, Cloud: world, Params: s.params, Disks: s.disks, Steps: s.disks.states(o.Config), Builder: kinds[0], Tester: kinds[1], TestOnCopies: inSandbox,
 		Resolver: service, Recorder: service, Parents: parentSnapshots(parents), Dir: string(s.dir), Node: node, Toe: o.Toe, Builds: o.Config.Builds, AccountBuilds: o.Config.BuildsPerAccount,
-		Functions: functions, Buckets: buckets, Exports: &export.Exporter{Disks: s.disks, Buckets: buckets}, Log: s.log, Observer: s.metrics, Roles: s.who, Now: faultpoint.Now,
+		Functions: functions, Buckets: buckets, Exports: exporter, Log: s.log, Observer: s.metrics, Roles: s.who, Now: faultpoint.Now,
 		Register: func(all *river.Workers) {
 			s.outbox.Register(all)
 			s.copies.Register(all)
@@ -281,6 +287,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	defer cancel()
 	s.schedule()
 	s.outbox.Stop()
+	s.exports.Stop()
 	s.copies.Stop()
 	err = errors.Join(err, s.hangUp(stop), s.engine.Stop(stop))
 	s.release()
@@ -315,6 +322,9 @@ func background(f func(context.Context)) (stop func()) {
 
 // release gives back what Start took.
 func (s *Server) release() {
+	if s.exports != nil {
+		s.exports.Stop()
+	}
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {
 			s.log.Error("closing the database", "err", err)

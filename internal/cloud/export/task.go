@@ -35,6 +35,7 @@ type Task struct {
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Image       string            `json:"image,omitempty"` // ARN of the Image Builder image whose distribution asked for it
+	Node        string            `json:"node,omitempty"`  // without an image: the data folder whose server works on it
 	Status      string            `json:"status"`
 	Message     string            `json:"message,omitempty"`
 	Progress    int               `json:"progress"`        // percent
@@ -71,7 +72,7 @@ func Put(tx *store.Tx, t Task) error {
 		return fmt.Errorf("encoding %s: %w", t.ID, err)
 	}
 	row := store.Resource{
-		Key: store.Key{Kind: taskKind, Account: t.Account, Region: t.Region, Name: t.ID}, ARN: t.ARN(), Status: t.Status, Parent: family(t.Image), Created: t.Created, Doc: doc,
+		Key: store.Key{Kind: taskKind, Account: t.Account, Region: t.Region, Name: t.ID}, ARN: t.ARN(), Status: t.Status, Parent: t.family(), Created: t.Created, Doc: doc,
 	}
 	_, known, err := tx.Resource(row.ARN)
 	if err != nil {
@@ -83,13 +84,20 @@ func Put(tx *store.Tx, t Task) error {
 	return tx.Insert(row)
 }
 
-// family is the parent of an image's tasks; the image itself has other children.
-func family(imageARN string) string {
-	if imageARN == "" {
-		return ""
+// family is the parent that tasks are found by: those of an image, and those that
+// a server has to work on for clients.
+func (t *Task) family() string {
+	switch {
+	case t.Image != "":
+		return familyOf(t.Image)
+	case t.Status == Active || t.Status == Deleting:
+		return familyAt(t.Node)
 	}
-	return imageARN + "#exports"
+	return ""
 }
+
+func familyOf(imageARN string) string { return imageARN + "#exports" } // the image itself has other children
+func familyAt(node string) string     { return "exports of " + node }
 
 // Get gives a task of an account in a region.
 func Get(tx *store.Tx, account, region, id string) (t Task, ok bool, err error) {
@@ -102,9 +110,11 @@ func Get(tx *store.Tx, account, region, id string) (t Task, ok bool, err error) 
 }
 
 // Of gives the tasks of an image's distribution.
-func Of(tx *store.Tx, imageARN string) ([]Task, error) {
+func Of(tx *store.Tx, imageARN string) ([]Task, error) { return children(tx, familyOf(imageARN)) }
+
+func children(tx *store.Tx, family string) ([]Task, error) {
 	const most = 10_000 // regions times formats are far fewer
-	rows, err := tx.Children(family(imageARN), store.Cursor{}, most)
+	rows, err := tx.Children(family, store.Cursor{}, most)
 	if err != nil {
 		return nil, err
 	}
