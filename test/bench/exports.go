@@ -47,7 +47,11 @@ func (t *times) run(name string, args ...string) error {
 // Every file of ours is compared with the raw disk, checked and booted.
 func (b *bench) exports() error {
 	dir, goldsmith := filepath.Join(b.tmp, "export-data"), filepath.Join(b.bin, "goldsmith")
-	if out, err := exec.Command(goldsmith, "base", "build", "debian-12-x86", "--data-dir", dir).CombinedOutput(); err != nil {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command(goldsmith, "base", "build", "debian-12-x86", "--data-dir", dir, "--cache", filepath.Join(cache, "goldsmith-test")).CombinedOutput(); err != nil {
 		return fmt.Errorf("the parent: %w: %s", err, out)
 	}
 	get := func(as, out string) []string {
