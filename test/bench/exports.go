@@ -62,53 +62,58 @@ func (b *bench) exports() error {
 		return err
 	}
 	fmt.Printf("\n## Exports\n\n| format | goldsmith: seconds | processor | MiB | qemu-img convert: seconds | processor | MiB | ratio of clocks | of processor times |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
-	booted := []string{}
 	for _, x := range exports {
-		line, took, err := b.export(x, raw, dir, func(out string) []string { return get(x.name, out) })
+		line, err := b.export(x, raw, dir, func(out string) []string { return get(x.name, out) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
 		}
 		fmt.Println(line)
-		booted = append(booted, fmt.Sprintf("%s %.0f s", x.name, took))
 	}
-	fmt.Printf("\nEach file of goldsmith holds what the raw disk holds (qemu-img compare, check), and boots to its login: %s.\n", strings.Join(booted, ", "))
-	return os.Remove(raw)
+	fmt.Printf("\nEach file of goldsmith holds what the raw disk holds (qemu-img compare, check).\n")
+	for _, x := range exports {
+		took, err := timed(func() error { return b.boot(b.mine(x), x.driver) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", x.name, err)
+		}
+		fmt.Printf("The %s boots to its login: %.0f s.\n", x.name, took)
+	}
+	return nil
 }
 
-// export measures one format, and gives its line and the seconds of its boot.
-func (b *bench) export(x exported, raw, dir string, get func(out string) []string) (line string, boot float64, err error) {
+// mine is goldsmith's file of a format; it stays for the boots.
+func (b *bench) mine(x exported) string { return filepath.Join(b.tmp, "mine."+x.name) }
+
+// export measures one format, and gives its line.
+func (b *bench) export(x exported, raw, dir string, get func(out string) []string) (line string, err error) {
 	var ours, theirs times
-	mine, other := filepath.Join(b.tmp, "mine."+x.name), filepath.Join(b.tmp, "other."+x.name)
-	defer os.Remove(mine)
+	mine, other := b.mine(x), filepath.Join(b.tmp, "other."+x.name)
 	defer os.Remove(other)
 	for range b.runs {
 		// Without ready copies: the disk is put together from its blocks.
 		for _, name := range []string{mine, other, filepath.Join(dir, "cache", "raw")} {
 			if err := os.RemoveAll(name); err != nil {
-				return "", 0, err
+				return "", err
 			}
 		}
 		if err := ours.run(filepath.Join(b.bin, "goldsmith"), get(mine)...); err != nil {
-			return "", 0, err
+			return "", err
 		}
 		convert := append(append([]string{"convert", "-f", "raw", "-O", x.driver}, x.options...), raw, other)
 		if err := theirs.run("qemu-img", convert...); err != nil {
-			return "", 0, err
+			return "", err
 		}
 	}
 	if err := new(times).run("qemu-img", "compare", "-f", "raw", "-F", x.driver, raw, mine); err != nil {
-		return "", 0, err
+		return "", err
 	}
 	if x.check {
 		if err := new(times).run("qemu-img", "check", "-f", x.driver, mine); err != nil {
-			return "", 0, err
+			return "", err
 		}
 	}
 	clocks, processors := ratios(ours.clock, theirs.clock), ratios(ours.processor, theirs.processor)
-	line = fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | **%s** | %s |", x.name, spread(ours.clock, "%.2f"), spread(ours.processor, "%.2f"), occupied(mine),
-		spread(theirs.clock, "%.2f"), spread(theirs.processor, "%.2f"), occupied(other), spread(clocks, "%.2f"), spread(processors, "%.2f"))
-	boot, err = timed(func() error { return b.boot(mine, x.driver) })
-	return line, boot, err
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | **%s** | %s |", x.name, spread(ours.clock, "%.2f"), spread(ours.processor, "%.2f"), occupied(mine),
+		spread(theirs.clock, "%.2f"), spread(theirs.processor, "%.2f"), occupied(other), spread(clocks, "%.2f"), spread(processors, "%.2f")), nil
 }
 
 // occupied is the space that a file takes, MiB.
