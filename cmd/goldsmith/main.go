@@ -63,7 +63,7 @@ func root() *cobra.Command {
 	cmd.PersistentFlags().String("config", "", "the configuration file (YAML)")
 	cmd.PersistentFlags().Bool("json", false, "print JSON, for programs")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(serveCommand(), workerCommand(), baseCommand(), buildCommand(), planCommand(), logsCommand(), shellCommand(), imageCommand(), deadLettersCommand(), doctorCommand(), toeCommand())
+	cmd.AddCommand(serveCommand(), workerCommand(), baseCommand(), buildCommand(), planCommand(), logsCommand(), shellCommand(), imageCommand(), deadLettersCommand(), collectCommand(), doctorCommand(), toeCommand())
 	return cmd
 }
 

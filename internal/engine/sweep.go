@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/goldsmith-build/goldsmith/internal/cloud"
 	"github.com/goldsmith-build/goldsmith/internal/fault"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/stepcache"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
 
@@ -129,29 +131,38 @@ func (e *Engine) clean() {
 // collectEvery is how many minutes lie between two collections of blocks.
 const collectEvery = 60
 
-// collect removes the snapshots that neither an AMI nor a parent image names,
-// and the blocks that only they used.
+// collect removes the snapshots that nothing names, and the blocks that only they
+// used.
 func (e *Engine) collect(ctx context.Context) {
-	err := e.Disks.Collect(ctx, func(ctx context.Context) ([]store.Held, error) {
-		keep, err := e.Cloud.Held(ctx)
-		if err == nil && e.Steps != nil {
-			var states []string
-			states, err = e.Steps.Snapshots(ctx)
-			for _, id := range states {
-				keep = append(keep, store.Held{Manifest: id})
+	if err := e.Disks.Collect(ctx, Held(e.Cloud, e.Steps, e.Parents)); err != nil && ctx.Err() == nil {
+		e.Log.Error("collecting unused blocks", "err", err)
+	}
+}
+
+// Held gives what a collection of blocks has to keep: the disks of AMIs, of
+// kept states, and of parent images.
+func Held(world *cloud.World, states *stepcache.Cache, parents func(context.Context) ([]string, error)) func(context.Context) ([]store.Held, error) {
+	return func(ctx context.Context) ([]store.Held, error) {
+		keep, err := world.Held(ctx)
+		more := parents
+		if states != nil {
+			more = func(ctx context.Context) ([]string, error) {
+				ids, err := states.Snapshots(ctx)
+				if err != nil || parents == nil {
+					return ids, err
+				}
+				others, err := parents(ctx)
+				return append(ids, others...), err
 			}
 		}
-		if err != nil || e.Parents == nil {
+		if err != nil || more == nil {
 			return keep, err
 		}
-		parents, err := e.Parents(ctx)
-		for _, id := range parents {
+		ids, err := more(ctx)
+		for _, id := range ids {
 			keep = append(keep, store.Held{Manifest: id})
 		}
 		return keep, err
-	})
-	if err != nil && ctx.Err() == nil {
-		e.Log.Error("collecting unused blocks", "err", err)
 	}
 }
 

@@ -41,6 +41,7 @@ func TestPostgres(t *testing.T) {
 		"OpenedByAllAtOnce":         openedByAllAtOnce,
 		"NewerSchemaIsRefused":      newerSchemaIsRefused,
 		"ListsNeverSort":            postgresListsNeverSort,
+		"LocksOfAllProcesses":       locksOfAllProcesses,
 		"TornTransactionIsToldToAll": func(t *testing.T, address string) {
 			tornTransaction(t, address, func() error { return server.Do("postgres", endSessions) })
 		},
@@ -414,5 +415,61 @@ func postgresListsNeverSort(t *testing.T, address string) {
 		if strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "Index Cond") {
 			t.Errorf("%s:\n%s", name, plan)
 		}
+	}
+}
+
+// locksOfAllProcesses has an advisory lock held shared by some and alone by
+// others, and its connection cut while it is held.
+func locksOfAllProcesses(t *testing.T, address string) {
+	var shared, alone atomic.Int32
+	var group sync.WaitGroup
+	for i := range 12 {
+		group.Go(func() {
+			err := store.NewAdvisoryLock(address, "blocks").Locked(t.Context(), i%3 == 0, func(context.Context) error {
+				mine, others := &shared, &alone
+				if i%3 == 0 {
+					mine, others = &alone, &shared
+				}
+				if n := mine.Add(1); others.Load() > 0 || i%3 == 0 && n > 1 {
+					t.Errorf("%d hold it, and %d the other way", n, others.Load())
+				}
+				time.Sleep(5 * time.Millisecond)
+				mine.Add(-1)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	held := store.NewAdvisoryLock(address, "blocks")
+	err := held.Locked(t.Context(), true, func(ctx context.Context) error {
+		other := store.NewAdvisoryLock(address, "others")
+		if err := other.Locked(ctx, true, func(context.Context) error { return nil }); err != nil {
+			t.Errorf("a lock of another name: %v", err)
+		}
+		waiting, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		if err := store.NewAdvisoryLock(address, "blocks").Locked(waiting, false, func(context.Context) error { return nil }); err == nil {
+			t.Error("two hold it")
+		}
+		conn, err := pgx.Connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		if _, err := conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1196379204 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Minute):
+			return errors.New("the holder was not told that the lock is lost")
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "held the lock") {
+		t.Errorf("a lock whose connection was cut: %v", err)
 	}
 }
