@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/disk"
 	"github.com/goldsmith-build/goldsmith/internal/objects"
@@ -129,6 +130,7 @@ func collectBesideCopies(t *testing.T, o objects.Store, rounds int) {
 	writers.Wait()
 	done.Store(true)
 	collectors.Wait()
+	time.Sleep(1100 * time.Millisecond) // S3 tells times in seconds: what is of this one is young
 	if _, err := all[0].Collect(t.Context(), keep); err != nil {
 		t.Fatal(err)
 	}
