@@ -19,6 +19,7 @@ var (
 	full    = flag.Bool("full", false, "inject every fault instead of a few")
 	every   = flag.Int("every", 1, "in a full run, take every so many places")
 	results = flag.String("results", "", "keep what was found in this file; a report joins those that are named as arguments")
+	note    = flag.String("note", "", "a paragraph for the report: what is particular to the run")
 	report  = flag.String("report", "", "write the figures into this file (docs/faults.md)")
 )
 
@@ -172,6 +173,9 @@ func TestStoppedServers(t *testing.T) {
 	s.finish()
 }
 
+// inComponent tells the process of the component that sleeps.
+func inComponent(c child) bool { return c.role() == "sleep" }
+
 // TestKilledInstances kills each of the processes that make up an instance.
 func TestKilledInstances(t *testing.T) {
 	t.Parallel()
@@ -183,8 +187,11 @@ func TestKilledInstances(t *testing.T) {
 			role := ""
 			s.inject("a process of the instance killed", "good", place, either, func(string, int) {
 				s.points.release()
-				time.Sleep(150 * time.Millisecond) // the executor is in its component by then
-				for _, c := range s.server.descendants() {
+				all := s.server.descendants()
+				for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline) && !slices.ContainsFunc(all, inComponent); all = s.server.descendants() {
+					time.Sleep(5 * time.Millisecond)
+				}
+				for _, c := range all {
 					if r := c.role(); !tried[r] && role == "" {
 						tried[r], role = true, r
 						_ = syscall.Kill(c.pid, syscall.SIGKILL)

@@ -106,6 +106,10 @@ func (f *tally) write(name string) error {
 	}
 	var b strings.Builder
 	b.WriteString(reportHead)
+	if *note != "" {
+		fmt.Fprintf(&b, "%s\n\n", *note)
+	}
+	b.WriteString(tableHead)
 	var kinds []string
 	of := map[string][]fault{}
 	for _, one := range f.Faults {
@@ -182,7 +186,9 @@ The builds are real ones of a tiny parent (a busybox) in sandboxes, tests too; "
 test boots in QEMU. Seconds are from the fault to the image's end, most of them spent on building again or on the
 fault itself. The machine was shared and busy.
 
-| fault | injected | AVAILABLE | FAILED | CANCELLED | median s | longest s | wrong |
+`
+
+const tableHead = `| fault | injected | AVAILABLE | FAILED | CANCELLED | median s | longest s | wrong |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
