@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/disk/encode"
 	"github.com/goldsmith-build/goldsmith/internal/disk/format"
 	"github.com/goldsmith-build/goldsmith/internal/instance"
+	"github.com/goldsmith-build/goldsmith/internal/instance/fastlaunch"
 	"github.com/goldsmith-build/goldsmith/internal/server"
 	"github.com/goldsmith-build/goldsmith/internal/store"
 )
@@ -37,6 +40,7 @@ type published struct {
 	dir      datadir.Dir
 	snapshot string
 	bootMode string
+	copies   int // of the disk that are kept ready for launches
 }
 
 // findDisk finds the disk of an AMI, or of a parent image by its name.
@@ -79,6 +83,9 @@ func findDisk(cmd *cobra.Command, name string) (published, error) {
 			return fmt.Errorf("there is no %s in %s", name, data)
 		}
 		p.snapshot, p.bootMode = root.Manifest, ami.BootMode
+		if f := ami.FastLaunch; f != nil {
+			p.copies = f.Target
+		}
 		return nil
 	})
 }
@@ -203,6 +210,28 @@ func imageBootCommand() *cobra.Command {
 	return cmd
 }
 
+// bootFolder is where the machine's folder is made: beside the copies, where
+// the AMI has fast launch, so that one can be taken by its name alone.
+func (p published) bootFolder() string {
+	if p.copies == 0 || p.disks.FastLaunch().Count(p.snapshot) == 0 {
+		return ""
+	}
+	return p.disks.FastLaunch().Dir
+}
+
+// takeReady takes a ready copy of the disk into a folder; "" if there is none.
+func (p published) takeReady(dir string) (string, error) {
+	if p.copies == 0 {
+		return "", nil
+	}
+	to := filepath.Join(dir, "ready.raw")
+	ok, err := p.disks.FastLaunch().Take(p.snapshot, to)
+	if errors.Is(err, syscall.EXDEV) || err == nil && !ok {
+		return "", nil
+	}
+	return to, err
+}
+
 // boot runs the disk until the command's context ends.
 func (p published) boot(cmd *cobra.Command, firmware string, ports []instance.Forward) (err error) {
 	raw, release, err := p.disks.Disk(cmd.Context(), p.snapshot)
@@ -214,15 +243,19 @@ func (p published) boot(cmd *cobra.Command, firmware string, ports []instance.Fo
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "goldsmith-boot-")
+	dir, err := os.MkdirTemp(p.bootFolder(), fastlaunch.Machine)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ready, err := p.takeReady(dir)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	kind := server.Kinds(p.cfg, p.dir)[1]
 	inst, err := kind.Launch(cmd.Context(), instance.Spec{
-		ID: "i-" + strings.Repeat("0", 17), Dir: dir, Volume: raw, Overlay: true, Toe: toe, VCPU: 2, MemoryMiB: 2048,
+		ID: "i-" + strings.Repeat("0", 17), Dir: dir, Volume: raw, Overlay: true, Ready: ready, Toe: toe, VCPU: 2, MemoryMiB: 2048,
 		Firmware: firmware, Forwards: ports, Hostname: "goldsmith",
 	})
 	if err != nil {
@@ -231,6 +264,13 @@ func (p published) boot(cmd *cobra.Command, firmware string, ports []instance.Fo
 	defer inst.Kill()
 	if _, err := inst.Exec(cmd.Context(), instance.Command{Argv: []string{"systemctl", "is-system-running", "--wait"}}); err != nil {
 		return err
+	}
+	if ready != "" {
+		go func() { // the next launch is to find one, too
+			if err := p.disks.FastLaunch().Prepare(cmd.Context(), p.snapshot, p.copies); err != nil {
+				slog.Warn("no new copy was made ready for fast launch", "err", err)
+			}
+		}()
 	}
 	line := fmt.Sprintf("up after %.1f s", time.Since(start).Seconds())
 	for _, f := range ports {

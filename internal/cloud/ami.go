@@ -36,6 +36,8 @@ type AMI struct {
 	Provider     string            `json:"provider,omitempty"`   // that has it: see Provider; "": this server
 	Licenses     []string          `json:"licenses,omitempty"`   // ARNs of licence configurations
 
+	FastLaunch *FastLaunch `json:"fastLaunch,omitempty"` // nil: launches make a copy of the disk
+
 	DeprecationTime time.Time `json:"deprecationTime,omitzero"` // from when it is out of date; zero: never
 	Pending         []volume  `json:"pending,omitempty"`        // what a copy waits for, by device
 	Reason          string    `json:"reason,omitempty"`         // why a copy failed
@@ -162,7 +164,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// Modify changes an AMI's description, tags, permissions, licences, state or
+// Modify changes an AMI's description, tags, permissions, licences, state, fast launch or
 // deprecation: change gets it as it is and may alter those. A fault
 // InvalidAMIID.NotFound if it is not there.
 func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) {
@@ -179,6 +181,7 @@ func (w *World) Modify(tx *store.Tx, id string, change func(*AMI)) (AMI, error) 
 		return AMI{}, err
 	}
 	a.Description, a.Tags, a.Permissions, a.Licenses, a.State, a.DeprecationTime = changed.Description, changed.Tags, changed.Permissions, changed.Licenses, changed.State, changed.DeprecationTime
+	a.FastLaunch = changed.FastLaunch
 	row, err := a.row()
 	if err != nil {
 		return AMI{}, err

@@ -160,9 +160,10 @@ func (f face) once(tx *store.Tx, caller identity.Caller, operation string, token
 // DeregisterImage removes an AMI; its snapshots stay unless asked for.
 func (f face) DeregisterImage(ctx context.Context, in *ec2.DeregisterImageInput) (*ec2.DeregisterImageOutput, error) {
 	out := &ec2.DeregisterImageOutput{Return: ptr(true)}
-	err := f.world.store.Write(ctx, func(tx *store.Tx) error {
+	var a AMI
+	err := f.world.store.Write(ctx, func(tx *store.Tx) (err error) {
 		out.DeleteSnapshotResults = nil
-		a, err := f.world.mine(ctx, tx, *in.ImageId)
+		a, err = f.world.mine(ctx, tx, *in.ImageId)
 		if err == nil {
 			err = refuseDryRun(in.DryRun)
 		}
@@ -184,6 +185,9 @@ func (f face) DeregisterImage(ctx context.Context, in *ec2.DeregisterImageInput)
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := f.world.forgetCopies(a); err != nil {
 		return nil, err
 	}
 	return out, nil

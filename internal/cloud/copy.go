@@ -214,7 +214,7 @@ func (w *World) CopyOf(tx *store.Tx, from AMI, to Copying) (AMI, error) {
 // copyOf is a copy without its volumes' blocks.
 func copyOf(from AMI, to Copying) AMI {
 	c := from
-	c.ID, c.State, c.Created, c.OwnerAlias, c.Provider, c.DeprecationTime, c.Licenses = "", "", time.Time{}, "", "", time.Time{}, nil
+	c.ID, c.State, c.Created, c.OwnerAlias, c.Provider, c.DeprecationTime, c.Licenses, c.FastLaunch = "", "", time.Time{}, "", "", time.Time{}, nil, nil
 	c.Source = Source{ID: from.ID, Region: from.Region}
 	c.Region, c.Name, c.Description, c.Tags, c.Permissions = to.Region, to.Name, to.Description, to.Tags, to.Permissions
 	if to.Account != "" {

@@ -22,6 +22,7 @@ type World struct {
 	keys   *kms.Ring // nil: nothing is encrypted
 	blocks Blocks    // nil: all regions share their disks
 	queue  Queue     // nil: CopyImage moves nothing
+	copies Copies    // nil: there is no fast launch
 
 	provider Provider // of other accounts' AMIs; nil: there are none
 }

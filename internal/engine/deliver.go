@@ -50,6 +50,7 @@ const (
 	updateTemplates   = "UPDATE_LAUNCH_TEMPLATES"
 	putParameters     = "PUT_SSM_PARAMETERS"
 	exportAMI         = "EXPORT_AMI"
+	updateFastLaunch  = "UPDATE_FAST_LAUNCH_CONFIGURATIONS"
 )
 
 // delivered is the note that a delivery was made.

@@ -52,14 +52,28 @@ func givenPermissions(given any) (map[string]LaunchPermissions, error) {
 	return all, nil
 }
 
+// givenFast is a fast launch configuration of a step.
+type givenFast struct {
+	Enabled  bool `json:"enabled"`
+	Snapshot struct {
+		Target int `json:"targetResourceCount"`
+	} `json:"snapshotConfiguration"`
+	MaxParallel int `json:"maxParallelLaunches"`
+	Template    struct {
+		ID      string `json:"launchTemplateId"`
+		Name    string `json:"launchTemplateName"`
+		Version string `json:"launchTemplateVersion"`
+	} `json:"launchTemplate"`
+}
+
 // givenConfigurations are the destinations, as far as they say what the AMIs are
 // put into, that an ApplyImageConfigurations step names itself.
 func givenConfigurations(given any) ([]Destination, error) {
 	var list []struct {
-		Region    string          `json:"region"`
-		Licenses  []string        `json:"licenseConfigurationArns"`
-		Fast      json.RawMessage `json:"fastLaunchConfigurations"`
-		Exports   []S3Export      `json:"s3ExportConfiguration"`
+		Region    string      `json:"region"`
+		Licenses  []string    `json:"licenseConfigurationArns"`
+		Fast      []givenFast `json:"fastLaunchConfigurations"`
+		Exports   []S3Export  `json:"s3ExportConfiguration"`
 		Templates []struct {
 			ID         string `json:"launchTemplateId"`
 			Account    string `json:"accountId"`
@@ -79,10 +93,12 @@ func givenConfigurations(given any) ([]Destination, error) {
 		if slices.ContainsFunc(all, func(e Destination) bool { return e.Region == g.Region }) {
 			return nil, fmt.Errorf("configurations[%d]: the region %s is named twice", i, g.Region)
 		}
-		if len(g.Fast) > 0 {
-			return nil, fmt.Errorf("configurations[%d]: fast launch is not available in this version", i)
-		}
 		d := Destination{Region: g.Region, Licenses: g.Licenses, Exports: g.Exports}
+		for _, f := range g.Fast {
+			d.FastLaunch = append(d.FastLaunch, FastLaunch{
+				Enabled: f.Enabled, Target: f.Snapshot.Target, MaxParallel: f.MaxParallel, TemplateID: f.Template.ID, TemplateName: f.Template.Name, TemplateVersion: f.Template.Version,
+			})
+		}
 		for _, t := range g.Templates {
 			d.LaunchTemplates = append(d.LaunchTemplates, LaunchTemplate(t))
 		}

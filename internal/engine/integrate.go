@@ -61,6 +61,9 @@ func (c *call) integrations(destinations []Destination, images []distributed) []
 		for _, x := range d.Exports {
 			all = append(all, c.export(x, d.Region, images))
 		}
+		for _, f := range d.FastLaunch {
+			all = append(all, c.fastLaunch(f, d.Region, images))
+		}
 	}
 	for i := range all {
 		all[i].needsAMI()

@@ -150,7 +150,18 @@ type Destination struct {
 	LaunchTemplates   []LaunchTemplate  `json:"launchTemplates,omitempty"`
 	Parameters        []SSMParameter    `json:"ssmParameters,omitempty"`
 	Exports           []S3Export        `json:"s3Exports,omitempty"`
+	FastLaunch        []FastLaunch      `json:"fastLaunch,omitempty"`
 	Licenses          []string          `json:"licenses,omitempty"` // ARNs of licence configurations: they are kept with the plan
+}
+
+// FastLaunch says that launches of an AMI are to find its disk ready.
+type FastLaunch struct {
+	Enabled         bool   `json:"enabled"`
+	Target          int    `json:"targetResourceCount,omitempty"`
+	MaxParallel     int    `json:"maxParallelLaunches,omitempty"`
+	TemplateID      string `json:"launchTemplateId,omitempty"`
+	TemplateName    string `json:"launchTemplateName,omitempty"`
+	TemplateVersion string `json:"launchTemplateVersion,omitempty"`
 }
 
 // LaunchTemplate is a launch template that gets a version with the new AMI.

@@ -417,6 +417,11 @@ func planDestinations(r request, c *api.DistributionConfiguration) ([]engine.Des
 			}
 			out.Exports = []engine.S3Export{{Format: string(or(x.DiskImageFormat, "")), Bucket: text(x.S3Bucket), Prefix: text(x.S3Prefix), Role: text(x.RoleName)}}
 		}
+		fast, err := planFastLaunch(r, &d)
+		if err != nil {
+			return nil, err
+		}
+		out.FastLaunch = fast
 		if ami := d.AmiDistributionConfiguration; ami != nil {
 			out.Name, out.Description, out.Tags, out.KMSKeyID, out.TargetAccounts = text(ami.Name), text(ami.Description), ami.AmiTags, text(ami.KmsKeyId), ami.TargetAccountIds
 			if p := ami.LaunchPermission; p != nil {
@@ -433,6 +438,26 @@ func planDestinations(r request, c *api.DistributionConfiguration) ([]engine.Des
 	return all, nil
 }
 
+// planFastLaunch gives a region's fast launch settings, which are for the
+// image's own account (User Guide, "EC2 Fast Launch").
+func planFastLaunch(r request, d *api.Distribution) ([]engine.FastLaunch, error) {
+	var all []engine.FastLaunch
+	for _, f := range d.FastLaunchConfigurations {
+		if account := text(f.AccountId); account != "" && account != r.Account {
+			return nil, fault.New(api.CodeClient, "The distribution configuration asks for fast launch in the account %s in %s, and it is only available in the account of the image.", account, text(d.Region))
+		}
+		one := engine.FastLaunch{Enabled: or(f.Enabled, false), MaxParallel: int(or(f.MaxParallelLaunches, 0))}
+		if c := f.SnapshotConfiguration; c != nil {
+			one.Target = int(or(c.TargetResourceCount, 0))
+		}
+		if t := f.LaunchTemplate; t != nil {
+			one.TemplateID, one.TemplateName, one.TemplateVersion = text(t.LaunchTemplateId), text(t.LaunchTemplateName), text(t.LaunchTemplateVersion)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
 // undistributable refuses outputs that a configuration can hold and this version
 // cannot make: better no image than one that lacks what was asked for.
 func undistributable(d *api.Distribution) error {
@@ -440,7 +465,7 @@ func undistributable(d *api.Distribution) error {
 		what  string
 		asked bool
 	}{
-		{"container images", d.ContainerDistributionConfiguration != nil}, {"fast launch", len(d.FastLaunchConfigurations) > 0},
+		{"container images", d.ContainerDistributionConfiguration != nil},
 	} {
 		if output.asked {
 			return fault.New(api.CodeClient, "The distribution configuration asks for %s in %s, which are not available in this version.", output.what, text(d.Region))

@@ -45,6 +45,7 @@ type Spec struct {
 	ID        string // "i-" and 17 hexadecimal digits
 	Dir       string // an existing folder of its own on the host: sockets, console log, overlay
 	Volume    string // a raw disk with a partition table, on the host
+	Ready     string // with Overlay: a copy of Volume to use up, in place of making one; "" for none
 	Overlay   bool   // true: the volume is never written; changes go to a throw-away overlay
 	Toe       string // the static executor binary on the host, which holds the guest agent too
 	VCPU      int    // 0: 2

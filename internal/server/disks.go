@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/goldsmith-build/goldsmith/internal/cloud"
@@ -12,6 +13,7 @@ import (
 	"github.com/goldsmith-build/goldsmith/internal/datadir"
 	"github.com/goldsmith-build/goldsmith/internal/disk"
 	"github.com/goldsmith-build/goldsmith/internal/engine"
+	"github.com/goldsmith-build/goldsmith/internal/instance/fastlaunch"
 	"github.com/goldsmith-build/goldsmith/internal/kms"
 	"github.com/goldsmith-build/goldsmith/internal/objects"
 	"github.com/goldsmith-build/goldsmith/internal/stepcache"
@@ -26,6 +28,7 @@ type Disks struct {
 	objects     objects.Store
 	own         map[string]*disk.Store
 	keys        *kms.Ring
+	fast        *fastlaunch.Store
 }
 
 var (
@@ -50,6 +53,10 @@ func OpenDisks(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*Disks
 	if err := checkMarks(cfg, dir); err != nil {
 		return nil, err
 	}
+	d.fast = &fastlaunch.Store{Dir: filepath.Join(string(dir), "fastlaunch"), Spare: fastSpare, Volume: func(ctx context.Context, snapshot, file string) error {
+		_, err := d.Volume(ctx, snapshot, file, 0)
+		return err
+	}}
 	for region, r := range cfg.Regions {
 		blobs, err := openRegion(ctx, cfg, dir, region)
 		if err != nil {
@@ -61,6 +68,12 @@ func OpenDisks(ctx context.Context, cfg *config.Config, dir datadir.Dir) (*Disks
 	}
 	return d, nil
 }
+
+// fastSpare is how much of the host's disk copies for fast launch leave free.
+const fastSpare = 8 << 30
+
+// FastLaunch has the copies of disks that are ready for launches.
+func (d *Disks) FastLaunch() *fastlaunch.Store { return d.fast }
 
 // open opens one store. All of them share the cache of ready copies: equal ids
 // are equal disks.
@@ -178,7 +191,15 @@ func (d *Disks) Copy(ctx context.Context, snapshot, region, key string) (string,
 // Collect implements engine.Disks.
 func (d *Disks) Collect(ctx context.Context, keep func(context.Context) ([]store.Held, error)) error {
 	_, err := d.CollectAll(ctx, keep)
-	return err
+	all, listErr := keep(ctx)
+	if listErr != nil {
+		return errors.Join(err, listErr)
+	}
+	var held []string
+	for _, h := range all {
+		held = append(held, h.Manifest)
+	}
+	return errors.Join(err, d.fast.Keep(held))
 }
 
 // CollectAll is Collect, and tells what went. A store that does not answer does

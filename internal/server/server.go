@@ -162,6 +162,7 @@ func (s *Server) open(ctx context.Context, o Options) (_ *imagebuilder.Service, 
 	}
 	world := cloud.New(s.store, faultpoint.Now)
 	s.copies = world.Copier()
+	world.MakeReady(s.disks.FastLaunch())
 	if err := s.openCloud(o.Config, world); err != nil {
 		return nil, nil, err
 	}

@@ -148,7 +148,7 @@ func (m *machine) prepare(ctx context.Context) error {
 	}
 	if m.spec.Overlay {
 		m.disk = m.path(overlayFile)
-		if err := copySparse(ctx, m.spec.Volume, m.disk); err != nil {
+		if err := m.copyDisk(ctx); err != nil {
 			return fmt.Errorf("copying the disk: %w", err)
 		}
 	}
@@ -167,6 +167,18 @@ func (m *machine) prepare(ctx context.Context) error {
 	const beside = 1024
 	limits := cgroup.Limits{MemoryMiB: m.spec.MemoryMiB + beside, CPUs: m.spec.VCPU + 1, PIDs: 512}
 	return m.held.Bound(m.Channel, limits, m.network())
+}
+
+// copyDisk makes the machine's own disk, or takes the copy that is ready. A
+// second launch after a crash of QEMU finds that used up.
+func (m *machine) copyDisk(ctx context.Context) error {
+	if m.spec.Ready != "" {
+		err := os.Rename(m.spec.Ready, m.disk)
+		if err == nil || !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.EXDEV) {
+			return err
+		}
+	}
+	return copySparse(ctx, m.spec.Volume, m.disk)
 }
 
 // network says how the machine's network is guarded: its way out is passt, which
