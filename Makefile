@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint generate platforms verify bench e2e fault fuzz clean
+.PHONY: help build demo test lint generate platforms verify bench sim e2e fault fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ fault: ## every fault of the fault suite, and the figures of docs/faults.md (abo
 	@script/setup test
 	@$(MAKE) --no-print-directory build
 	@script/test -count=1 -timeout 180m ./test/fault -full -report "$(CURDIR)/docs/faults.md"
+
+sim: ## 100,000 pipelines, 1,000 builds at once, processes that are killed; schedules against the oracle (an hour)
+	@script/setup test
+	GOLDSMITH_WINDOWS=1000 go test -count=1 -timeout 60m -run Oracle ./internal/schedule
+	go run ./test/simulation $(SIM)
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@script/fuzz $(FUZZTIME)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -20,8 +21,8 @@ import (
 // within a minute of the match.
 const lookEvery = 5 * time.Second
 
-// dueAtOnce is how many pipelines one look takes.
-const dueAtOnce = 100
+// dueAtOnce is how many pipelines are read at once.
+const dueAtOnce = 500
 
 // RunSchedules starts the pipelines whose schedules are due, and runs lifecycle
 // policies, until ctx ends. A pipeline that was due while the server was down is
@@ -47,21 +48,37 @@ func (s *Service) RunSchedules(ctx context.Context) {
 // StartDue starts the pipelines that are due now, or passes over those that
 // wait for updates of what they use when there are none.
 func (s *Service) StartDue(ctx context.Context) error {
+	for {
+		n, err := s.startSome(ctx)
+		if n < dueAtOnce || err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// startSome is StartDue for the pipelines that are due the longest; it says how
+// many it has looked at. Several servers take them in orders of their own, so that
+// they do not all wait for each other over the same one.
+func (s *Service) startSome(ctx context.Context) (int, error) {
 	var due []store.Resource
 	err := s.read(ctx, func(tx *store.Tx) (err error) {
 		due, err = tx.DueBy(pipeline, s.now(), dueAtOnce)
 		return err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
+	rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
 	var errs []error
 	for _, row := range due {
+		if ctx.Err() != nil {
+			break
+		}
 		if err := s.runDue(ctx, row); err != nil {
 			errs = append(errs, fmt.Errorf("running the schedule of %s: %w", row.ARN, err))
 		}
 	}
-	return errors.Join(errs...)
+	return len(due), errors.Join(errs...)
 }
 
 // runDue starts one pipeline and sets the time at which it is due next, in one

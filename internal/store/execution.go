@@ -86,7 +86,7 @@ func scanStep(r row) (s StepExecution, err error) {
 // PutWorkflowExecution inserts a workflow execution or replaces the one with
 // its ID.
 func (tx *Tx) PutWorkflowExecution(w WorkflowExecution) error {
-	_, err := tx.exec(putWorkflow, w.ID, w.ImageARN, w.WorkflowARN, w.Type, w.Status, prose(w.Message), w.ParallelGroup, w.TotalSteps, w.Succeeded, w.Failed, w.Skipped,
+	err := tx.later(putWorkflow, w.ID, w.ImageARN, w.WorkflowARN, w.Type, w.Status, prose(w.Message), w.ParallelGroup, w.TotalSteps, w.Succeeded, w.Failed, w.Skipped,
 		millis(w.Start), millis(w.End), w.Ordinal)
 	if err != nil {
 		return failed("recording workflow execution "+w.ID, err)
@@ -106,7 +106,7 @@ func (tx *Tx) WorkflowExecutions(imageARN string) ([]WorkflowExecution, error) {
 
 // PutStepExecution inserts a step execution or replaces the one with its ID.
 func (tx *Tx) PutStepExecution(s StepExecution) error {
-	_, err := tx.exec(putStep, s.ID, s.WorkflowExecutionID, s.ImageARN, s.WorkflowARN, s.Name, prose(s.Description), s.Action, s.Status, s.RollbackStatus, prose(s.Message),
+	err := tx.later(putStep, s.ID, s.WorkflowExecutionID, s.ImageARN, s.WorkflowARN, s.Name, prose(s.Description), s.Action, s.Status, s.RollbackStatus, prose(s.Message),
 		prose(s.Inputs), prose(s.Outputs), s.OnFailure, s.TimeoutSeconds, s.Attempt, s.MaxAttempts, millis(s.Start), millis(s.End), s.Ordinal)
 	if err != nil {
 		return failed("recording step execution "+s.ID, err)
