@@ -44,7 +44,7 @@ generate: ## make the API's shapes and docs/conformance.md anew
 	@script/setup go client
 	@script/generate
 
-platforms: ## bin/toe for every platform is at most 20 MiB (several minutes)
+platforms: ## bin/toe for every platform is at most 16 MiB (several minutes)
 	@script/setup go
 	TOE_PLATFORMS=all go test -count=1 -v -run TestSize ./cmd/toe
 

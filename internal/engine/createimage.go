@@ -111,9 +111,23 @@ func (r *run) keys() (devices []BlockDevice, root string, err error) {
 	return devices, devices[0].KMSKeyID, nil
 }
 
+// buildTime is the time of a new AMI. No two of this process have the same
+// millisecond: default names hold nothing else that tells the images of a recipe
+// apart.
+func (e *Engine) buildTime() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.Now().UTC().Truncate(time.Millisecond)
+	if !now.After(e.lastBuilt) && e.lastBuilt.Sub(now) < time.Second { // further back: the clock was put back
+		now = e.lastBuilt.Add(time.Millisecond)
+	}
+	e.lastBuilt = now
+	return now
+}
+
 // describeAMI is the AMI of the build region.
 func (r *run) describeAMI(from Parent, manifest string) cloud.AMI {
-	p, now := r.plan, r.engine.Now()
+	p, now := r.plan, r.engine.buildTime()
 	home := p.Destinations[0]
 	ami := cloud.AMI{
 		ID: cloud.NewID("ami"), Account: p.Image.Account, Region: p.Image.Region,

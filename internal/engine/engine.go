@@ -79,16 +79,17 @@ type Engine struct {
 	queue jobs
 	id    string // of this worker, new with every process
 
-	mu      sync.Mutex
-	running map[string]context.CancelCauseFunc // by image ARN
-	waiting map[string][]chan struct{}         // by image ARN: steps that wait for an answer
-	kept    map[string]*machine                // by instance id: kept for a person after a failure
-	found   []Ability                          // what the kinds of instances can do here; nil: nobody has looked
-	closing bool
-	isLost  bool
-	lost    chan struct{} // closed when the lease is lost
-	janitor chan struct{} // closed to end the janitor
-	swept   sync.WaitGroup
+	mu        sync.Mutex
+	running   map[string]context.CancelCauseFunc // by image ARN
+	waiting   map[string][]chan struct{}         // by image ARN: steps that wait for an answer
+	kept      map[string]*machine                // by instance id: kept for a person after a failure
+	found     []Ability                          // what the kinds of instances can do here; nil: nobody has looked
+	lastBuilt time.Time                          // of the newest AMI
+	closing   bool
+	isLost    bool
+	lost      chan struct{} // closed when the lease is lost
+	janitor   chan struct{} // closed to end the janitor
+	swept     sync.WaitGroup
 }
 
 // Why a run's context ended, besides time limits.

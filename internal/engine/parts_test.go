@@ -163,3 +163,21 @@ func TestLogsOfTwoAccountsStayApart(t *testing.T) {
 		}
 	}
 }
+
+// TestBuildTimes: AMIs made at once have times of their own, and a clock that is
+// put back is believed.
+func TestBuildTimes(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 8, 0, 0, 999, time.UTC)
+	e := &Engine{Config: Config{Now: func() time.Time { return now }}}
+	at := now.Truncate(time.Millisecond)
+	for i := range 5 {
+		if got := e.buildTime(); !got.Equal(at.Add(time.Duration(i) * time.Millisecond)) {
+			t.Errorf("AMI %d has %s", i, got)
+		}
+	}
+	now = now.Add(-time.Hour)
+	if got := e.buildTime(); !got.Equal(at.Add(-time.Hour)) {
+		t.Errorf("after the clock was put back: %s", got)
+	}
+}
