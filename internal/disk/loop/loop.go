@@ -18,12 +18,20 @@ import (
 // Mount mounts a part of a file, size 0 for all of it, on dir in this mount
 // namespace, and gives the loop device, which clears itself when the mount goes.
 // Device nodes on it are dead.
+//
+// A part that another loop device holds is waited for, and refused after 5 s:
+// two mounts of one file system, each with what it has in memory, ruin it. The
+// other mount may be in a namespace that nobody here sees, such as the copy of
+// the host's mounts that every new mount namespace begins with.
 func Mount(name string, offset, size int64, dir, filesystem, options string) (device string, err error) {
 	file, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	if err := awaitUnheld(file, offset, size); err != nil {
+		return "", err
+	}
 	loop, err := Attach(file, offset, size)
 	if err != nil {
 		return "", fmt.Errorf("attaching a loop device: %w", err)
@@ -105,6 +113,54 @@ func awaitDetached(loop, volume string) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return fmt.Errorf("%s still holds the volume 5s after it was unmounted", loop)
+}
+
+// awaitUnheld waits until no loop device is over that part of the file.
+func awaitUnheld(file *os.File, offset, size int64) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	var held string
+	for range 500 {
+		var err error
+		if held, err = holder(st, offset, size); err != nil || held == "" {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("%s is in use: %s holds it; is it mounted?", file.Name(), held)
+}
+
+// holder gives a loop device that is over a part of the file, "" if there is none.
+func holder(file unix.Stat_t, offset, size int64) (string, error) {
+	bound, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		return "", err
+	}
+	for _, b := range bound {
+		name := "/dev/" + filepath.Base(filepath.Dir(filepath.Dir(b)))
+		info, err := status(name)
+		if err != nil {
+			continue // it was released since
+		}
+		begins, ends := int64(info.Offset), int64(info.Offset+info.Sizelimit)
+		if info.Inode == file.Ino && info.Device == file.Dev &&
+			(info.Sizelimit == 0 || offset < ends) && (size == 0 || begins < offset+size) {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// status asks a loop device what it is over.
+func status(name string) (*unix.LoopInfo64, error) {
+	device, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer device.Close()
+	return unix.IoctlLoopGetStatus64(int(device.Fd()))
 }
 
 // backing gives the path of the file behind a loop device, "" if none.

@@ -28,6 +28,8 @@ const (
 	homeFile    = "scratch.raw"  // the file system in it
 	consoleFile = "console.log"
 	serviceFile = "supervisor.log"
+
+	servicesFile = "services.conf" // settings of every service in the guest
 )
 
 // layout is how sandboxes use their folders.
@@ -124,7 +126,8 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	}
 	if !k.opts.Privileged {
 		// Without the right to mount, systemd cannot make this one itself.
-		p.Nspawn = append(p.Nspawn, "--drop-capability="+strings.Join(withheld, ","), "--tmpfs=/run/lock:mode=1777,size=5m")
+		p.Nspawn = append(p.Nspawn, "--drop-capability="+strings.Join(withheld, ","), "--tmpfs=/run/lock:mode=1777,size=5m",
+			bind("--bind-ro", i.path(servicesFile), "/run/systemd/system/service.d/10-goldsmith.conf"))
 	}
 	if k.found.suppressSync && !k.opts.KeepSync {
 		p.Nspawn = append(p.Nspawn, "--suppress-sync=yes")
@@ -141,6 +144,15 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 // /dev; opening files by their numbers; making device nodes.
 var withheld = []string{"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_MKNOD"}
 
+// services are settings of every service in a sandbox. A service with users of
+// its own (PrivateUsers=, as Redis has) gets its mounts although the sandbox may
+// not mount; but the pipe that nspawn puts over /proc/kmsg is deleted, and no
+// kernel mounts over what is deleted. There is no kernel's log to protect.
+const services = `# Written by Goldsmith for the time the instance runs.
+[Service]
+ProtectKernelLogs=no
+`
+
 // escapeColons escapes a path for nspawn's --bind.
 func escapeColons(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(path)
@@ -152,7 +164,7 @@ func (i *sandbox) prepare(ctx context.Context, network holding.Network) (err err
 		return err
 	}
 	unit := guest.Unit(guest.Folder + "/" + chanFolder + "/agent.sock")
-	for name, content := range map[string]string{guest.UnitName: unit, "resolv.conf": "nameserver " + nameserver + "\n"} {
+	for name, content := range map[string]string{guest.UnitName: unit, servicesFile: services, "resolv.conf": "nameserver " + nameserver + "\n"} {
 		if err := os.WriteFile(i.path(name), []byte(content), 0o644); err != nil {
 			return fmt.Errorf("preparing the instance's folder: %w", err)
 		}
