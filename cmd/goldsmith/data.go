@@ -46,7 +46,7 @@ func existingData(cmd *cobra.Command) (*config.Config, datadir.Dir, error) {
 		return nil, "", err
 	}
 	if _, err := os.Stat(cfg.DataDir); err != nil {
-		return nil, "", fmt.Errorf("there is no data folder %s", cfg.DataDir)
+		return nil, "", fmt.Errorf("there is no data folder %s: name that of the server with --data-dir, or its configuration with --config", cfg.DataDir)
 	}
 	dir, err := datadir.Open(cfg.DataDir)
 	return cfg, dir, err

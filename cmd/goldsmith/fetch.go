@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -184,13 +185,25 @@ func (r remote) attempt(ctx context.Context, ami string, as format.Format, p par
 		return errors.Join(fmt.Errorf("%s is longer than the disk: it is begun anew", p.name), os.Remove(p.tag))
 	default:
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4096))
-		err := fmt.Errorf("the server answers %s: %s", answer.Status, bytes.TrimSpace(text))
+		err := fmt.Errorf("the server answers %s: %s", answer.Status, reason(text))
 		if answer.StatusCode < 500 {
 			return refusedError{err.Error()}
 		}
 		return err
 	}
 	return p.write(answer, at)
+}
+
+// reason is what an error of the server says, or what else came instead of one.
+func reason(text []byte) string {
+	var e struct {
+		Code    string `xml:"Errors>Error>Code"`
+		Message string `xml:"Errors>Error>Message"`
+	}
+	if xml.Unmarshal(text, &e) != nil || e.Code == "" {
+		return string(bytes.TrimSpace(text))
+	}
+	return e.Code + ": " + e.Message
 }
 
 // write puts an answer's bytes into the file from a place on.

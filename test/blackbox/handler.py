@@ -31,9 +31,9 @@ def lambda_handler(image):
     if image["state"]["status"] != "AVAILABLE":
         return
     for distribution in image["distributionConfiguration"]["distributions"]:
-        accounts = distribution["amiDistributionConfiguration"]["launchPermission"]["userIds"]
-        ami = next(a["image"] for a in image["outputResources"]["amis"] if a["region"] == distribution["region"])
+        accounts = distribution.get("amiDistributionConfiguration", {}).get("launchPermission", {}).get("userIds", [])
         for account in accounts:
+            ami = next(a["image"] for a in image["outputResources"]["amis"] if a["region"] == distribution["region"])
             role = boto3.client("sts", region_name=distribution["region"]).assume_role(
                 RoleArn=f"arn:aws:iam::{account}:role/LambdaExecutionRoleForSSMParam", RoleSessionName="image")["Credentials"]
             boto3.client(
