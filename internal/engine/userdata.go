@@ -58,7 +58,7 @@ func (c *call) runUserData(ctx context.Context, m *machine) error {
 	case err != nil:
 		return fmt.Errorf("running the user data in instance %s: %w", m.id, err)
 	case exit == forCloudInit && strings.Contains(stderr.String(), "is for cloud-init"):
-		return fmt.Errorf("the user data is for cloud-init, and the image of instance %s has none: install cloud-init in the parent, or begin the user data with #!", m.id)
+		return fmt.Errorf("the user data is for cloud-init, and the image of instance %s has none: install cloud-init in the parent, or let the user data begin with #! and an interpreter", m.id)
 	case exit != 0:
 		c.log.printf("The user data ended with exit status %d; the build goes on, as an instance does: %s", exit, lastLines(stderr.String(), 400))
 	default:

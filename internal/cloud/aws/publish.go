@@ -84,6 +84,9 @@ func (s *session) find(ctx context.Context, p cloud.Publication) (string, error)
 		if untagged(image.Tags)[madeFor] == p.For {
 			return sdk.ToString(image.ImageId), nil
 		}
+	}
+	if len(out.Images) > 0 {
+		image := out.Images[0]
 		return "", fault.New("InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s of account %s in %s", p.AMI.Name, sdk.ToString(image.ImageId), s.account, s.region)
 	}
 	return "", nil

@@ -131,7 +131,7 @@ func TestCredentials(t *testing.T) {
 		}
 		return got["AccessKeyId"]
 	}
-	if key() != "ASIA1" || key() != "ASIA1" {
+	if first, second := key(), key(); first != "ASIA1" || second != "ASIA1" {
 		t.Errorf("not the same credentials twice: %v", got)
 	}
 	want := map[string]string{"Code": "Success", "LastUpdated": "2026-11-22T06:00:00Z", "Type": "AWS-HMAC", "AccessKeyId": "ASIA1", "SecretAccessKey": "secret", "Token": "token", "Expiration": "2026-11-22T07:00:00Z"}

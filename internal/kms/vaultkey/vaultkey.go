@@ -92,7 +92,7 @@ func (k *Key) ask(ctx context.Context, operation, member string, body map[string
 	var refused *api.ResponseError
 	switch {
 	case errors.As(err, &refused):
-		return "", fmt.Errorf("Vault at %s refuses to %s with the key %s of %s: %s (status %d)", k.Address, operation, k.Key, k.Mount, strings.Join(refused.Errors, "; "), refused.StatusCode)
+		return "", fmt.Errorf("the Vault at %s refuses to %s with the key %s of %s: %s (status %d)", k.Address, operation, k.Key, k.Mount, strings.Join(refused.Errors, "; "), refused.StatusCode)
 	case err != nil:
 		return "", fmt.Errorf("asking Vault at %s: %w", k.Address, err)
 	case secret == nil:
