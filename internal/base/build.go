@@ -210,7 +210,8 @@ func (c *buildCache) take(ctx context.Context, since time.Time, file string) (Pa
 	if json.Unmarshal(data, &r) != nil || r.Recipe != c.recipe || r.Parent.Created.Before(since) {
 		return Parent{}, false
 	}
-	return r.Parent, disk.CopyFile(ctx, c.raw, file) == nil
+	_, err = disk.CopyFile(ctx, c.raw, file)
+	return r.Parent, err == nil
 }
 
 // put copies a new disk into the cache; record makes it count.
@@ -224,7 +225,8 @@ func (c *buildCache) put(ctx context.Context, file string) error {
 	if err := os.Remove(c.raw); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return disk.CopyFile(ctx, file, c.raw)
+	_, err := disk.CopyFile(ctx, file, c.raw)
+	return err
 }
 
 func (c *buildCache) record(p Parent) error {

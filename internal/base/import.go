@@ -138,7 +138,7 @@ func toRaw(ctx context.Context, file, raw string, opts ImportOptions) error {
 		}
 	}
 	if found == format.Raw {
-		if err := disk.CopyFile(ctx, file, raw); err != nil {
+		if _, err := disk.CopyFile(ctx, file, raw); err != nil {
 			return err
 		}
 	} else {

@@ -293,26 +293,27 @@ func clone(ctx context.Context, dest, source *os.File, size int64) (how string, 
 }
 
 // CopyFile copies a raw disk file to the new file dest, sharing blocks or
-// leaving holes where the file system can. On an error dest is not left behind.
-func CopyFile(ctx context.Context, source, dest string) (err error) {
+// leaving holes where the file system can, and says how: "reflink" or "sparse
+// copy". On an error dest is not left behind.
+func CopyFile(ctx context.Context, source, dest string) (how string, err error) {
 	from, err := os.Open(source)
 	if err != nil {
-		return fmt.Errorf("copying a disk: %w", err)
+		return "", fmt.Errorf("copying a disk: %w", err)
 	}
 	defer from.Close()
 	st, err := from.Stat()
 	if err != nil {
-		return fmt.Errorf("copying a disk: %w", err)
+		return "", fmt.Errorf("copying a disk: %w", err)
 	}
 	to, err := os.OpenFile(dest, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("copying a disk: %w", err)
+		return "", fmt.Errorf("copying a disk: %w", err)
 	}
-	_, err = clone(ctx, to, from, st.Size())
+	how, err = clone(ctx, to, from, st.Size())
 	if err = errors.Join(err, to.Close()); err != nil {
-		return errors.Join(err, os.Remove(dest))
+		return "", errors.Join(err, os.Remove(dest))
 	}
-	return nil
+	return how, nil
 }
 
 // copyRange copies bytes to the same place of another file, inside the kernel

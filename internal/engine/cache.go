@@ -63,6 +63,20 @@ func (p *Plan) markCached(keys []CachedStep, done int) {
 	p.markSteps()
 }
 
+// noteCache says in the plan why the state after a component of the build stage,
+// counted from 0, was not kept.
+func (p *Plan) noteCache(number int, why string) {
+	for i := range p.Components {
+		if !p.Components[i].runsIn(string(workflow.Build)) {
+			continue
+		}
+		if number--; number < 0 {
+			p.Components[i].Cache.Why = why
+			return
+		}
+	}
+}
+
 // markSteps says of the steps that run components whether those are all cached.
 func (p *Plan) markSteps() {
 	some, all := false, true

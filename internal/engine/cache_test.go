@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -40,11 +41,22 @@ type diary struct {
 	lost    map[string]bool              // snapshots that are gone
 	image   string                       // content of the last AMI
 	looked  int                          // files that were fetched again
+	takes   map[string]time.Duration     // how long components run, by document; others hours
+	clock   time.Duration                // how far it is ahead of the real one
+	starts  int                          // launches, those of restarts too
+	parents map[string]string            // what snapshots were made beside, by their content
+	copies  chan struct{}                // nil, or what snapshots of states wait for
+	cancels string                       // the component that runs when somebody cancels the image
+	engine  *Engine
 }
+
+// launchTakes is what a launch takes in a diary: a state is kept after components
+// that ran as long, and after the last one if it ran 20 times as long.
+const launchTakes = time.Minute
 
 func newDiary(t *testing.T, documents ...string) *diary {
 	t.Helper()
-	d := &diary{world: newWorld(t), content: map[string]string{"parent": ""}, fails: map[string]bool{}, fetch: map[string][]toeaction.Fetch{}, web: map[string]string{}, lost: map[string]bool{}}
+	d := &diary{world: newWorld(t), content: map[string]string{"parent": ""}, fails: map[string]bool{}, fetch: map[string][]toeaction.Fetch{}, web: map[string]string{}, lost: map[string]bool{}, takes: map[string]time.Duration{}, parents: map[string]string{}}
 	var err error
 	if d.objects, err = objects.OpenDir(filepath.Join(t.TempDir(), "objects")); err != nil {
 		t.Fatal(err)
@@ -55,6 +67,11 @@ func newDiary(t *testing.T, documents ...string) *diary {
 		t.Fatal(err)
 	}
 	d.change = func(c *Config) {
+		c.Now = func() time.Time {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return time.Now().Add(d.clock)
+		}
 		c.Steps, c.Toe, c.Disks, c.Builder = d.kept, executor, d, diaryKind{paperKind{d.world, "sandbox"}, d}
 	}
 	d.plan.Tests, d.plan.Cache = false, true
@@ -80,8 +97,9 @@ func (d *diary) build(want Status) ([]string, *Plan) {
 	build := d.plan.Image.Build + 1
 	d.plan.Image.Build = build
 	e, stop := d.start()
+	d.engine = e
 	err := d.store.Write(context.Background(), func(tx *store.Tx) error {
-		return e.Enqueue(context.Background(), tx, fmt.Sprintf("arn:aws:imagebuilder:us-east-1:123456789012:image/demo/1.0.0/%d", build))
+		return e.Enqueue(context.Background(), tx, d.arn())
 	})
 	if err != nil {
 		d.t.Fatal(err)
@@ -101,6 +119,11 @@ func (d *diary) build(want Status) ([]string, *Plan) {
 	}
 	d.clean()
 	return d.ran[before:], &p
+}
+
+// arn is that of the last image.
+func (d *diary) arn() string {
+	return fmt.Sprintf("arn:aws:imagebuilder:us-east-1:123456789012:image/demo/1.0.0/%d", d.plan.Image.Build)
 }
 
 // states0 makes the world's image one that has not begun.
@@ -136,10 +159,18 @@ func (d *diary) Volume(_ context.Context, snapshot, file string, _ int64) (strin
 }
 
 // Snapshot implements Disks.
-func (d *diary) Snapshot(_ context.Context, file, _, _, _ string) (Stored, error) {
+func (d *diary) Snapshot(ctx context.Context, file, parent, _, _ string) (Stored, error) {
+	isState := strings.HasPrefix(filepath.Base(file), "state-")
+	if isState && d.copies != nil {
+		select {
+		case <-d.copies:
+		case <-ctx.Done():
+			return Stored{}, ctx.Err()
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if isState := strings.HasPrefix(filepath.Base(file), "state-"); isState && d.broken != nil {
+	if isState && d.broken != nil {
 		return Stored{}, d.broken
 	}
 	data, err := os.ReadFile(file)
@@ -149,6 +180,7 @@ func (d *diary) Snapshot(_ context.Context, file, _, _, _ string) (Stored, error
 	d.image = string(data)
 	id := "sha256:" + digestText(string(data))
 	d.content[id] = string(data)
+	d.parents[string(data)] = d.content[parent]
 	return Stored{Snapshot: id, Changed: 1 << 20}, os.Remove(file)
 }
 
@@ -173,6 +205,10 @@ func (k diaryKind) Launch(ctx context.Context, spec instance.Spec) (instance.Ins
 	if err != nil {
 		return nil, err
 	}
+	k.diary.mu.Lock()
+	k.diary.clock += launchTakes
+	k.diary.starts++
+	k.diary.mu.Unlock()
 	return &writer{paper: inst.(*paper), diary: k.diary, volume: spec.Volume}, nil
 }
 
@@ -208,6 +244,21 @@ func (i *writer) Exec(ctx context.Context, cmd instance.Command) (int, error) {
 		data, _ := i.files.Load(doc.Path)
 		name := data.(string)
 		d.ran = append(d.ran, name)
+		if name == d.cancels {
+			d.world.mu.Lock()
+			d.world.cancel = true
+			d.world.mu.Unlock()
+			d.engine.Interrupt(d.arn())
+			d.mu.Unlock()
+			<-ctx.Done()
+			d.mu.Lock()
+			return 0, ctx.Err()
+		}
+		if took, ok := d.takes[name]; ok {
+			d.clock += took
+		} else {
+			d.clock += time.Hour
+		}
 		if d.fails[name] {
 			fails(cmd.Stdout, toe.Failure{ComponentArn: doc.ComponentArn, Phase: "build", Step: "Step", ErrorMessage: "exit status 1"})
 			return 1, nil
@@ -285,6 +336,94 @@ func TestAChangedLastComponentRunsAlone(t *testing.T) {
 	if cached(p) != "---" {
 		t.Errorf("without the cache: plan %s", cached(p))
 	}
+}
+
+// TestShortWorkIsNotKept: a restart that costs more than it saves is not made,
+// and the plan says so.
+func TestShortWorkIsNotKept(t *testing.T) {
+	t.Parallel()
+	d := newDiary(t, "long", "short", "brief", "last")
+	d.takes["short"], d.takes["brief"], d.takes["last"] = launchTakes/4, launchTakes/4, 19*launchTakes
+	got, p := d.build(Available)
+	ran(t, got, "long", "short", "brief", "last")
+	if d.starts != 2 {
+		t.Errorf("%d starts of instances, want the launch and one restart", d.starts)
+	}
+	for i, want := range []string{"", "15.", "30.", "no component follows, and 1170."} {
+		if why := p.Components[i].Cache.Why; (why == "") != (want == "") || !strings.HasPrefix(why, want) {
+			t.Errorf("component %d: the plan says %q, want %q…", i, why, want)
+		}
+	}
+	if log := d.log("image.log"); !strings.Contains(log, "The state after component arn:c1 is not kept: 15.") {
+		t.Errorf("the log does not say why:\n%s", log)
+	}
+	d.starts = 0
+	got, p = d.build(Available)
+	ran(t, got, "short", "brief", "last")
+	if cached(p) != "crrr" || d.starts != 1 || d.image != "long\nshort\nbrief\nlast\n" {
+		t.Errorf("the same again: plan %s, %d starts, image %q", cached(p), d.starts, d.image)
+	}
+
+	// What short components did counts for the next one.
+	d.write("long", "short", "brief", "short ", "brief ", "end")
+	for _, name := range []string{"short", "brief", "short "} {
+		d.takes[name] = launchTakes * 2 / 5
+	}
+	d.takes["brief "], d.takes["end"] = 0, 0
+	d.build(Available)
+	d.write("long", "short", "brief", "short ", "brief ", "other end")
+	d.takes["other end"] = 20 * launchTakes
+	got, p = d.build(Available)
+	ran(t, got, "brief ", "other end")
+	if cached(p) != "ccccrr" || d.image != "long\nshort\nbrief\nshort \nbrief \nother end\n" {
+		t.Errorf("plan %s, image %q", cached(p), d.image)
+	}
+	console := d.log("wf-*/ApplyBuildComponents/console.log")
+	if !strings.Contains(console, "Component arn:c1: cached (with those behind it)") || strings.Count(console, "output of brief\n") != 1 || strings.Count(console, "output of short\n") != 1 {
+		t.Errorf("the console of cached components says:\n%s", console)
+	}
+	got, p = d.build(Available) // the last one ran so long that it was kept
+	ran(t, got)
+	if cached(p) != "cccccc" {
+		t.Errorf("the same again: plan %s", cached(p))
+	}
+}
+
+// TestStatesAreStoredBesideTheSteps: the step of the components does not wait for
+// the last snapshot, CreateOutputAMI does, and starts from it.
+func TestStatesAreStoredBesideTheSteps(t *testing.T) {
+	t.Parallel()
+	d := newDiary(t, "one", "two")
+	d.takes["two"] = 0
+	d.copies = make(chan struct{})
+	log := filepath.Join(d.dir, "logs", "demo", "1.0.0", fmt.Sprint(d.plan.Image.Build+1), "image.log")
+	go func() {
+		for data := []byte(nil); !strings.Contains(string(data), "Finished step ApplyBuildComponents"); time.Sleep(time.Millisecond) {
+			data, _ = os.ReadFile(log)
+		}
+		close(d.copies)
+	}()
+	d.build(Available)
+	d.copies = nil
+	if got := d.parents["one\ntwo\n"]; got != "one\n" {
+		t.Errorf("the AMI's snapshot was made beside %q, not beside the state that was kept last", got)
+	}
+	got, _ := d.build(Available)
+	ran(t, got, "two")
+}
+
+// TestACancelledBuildDoesNotWaitForStates: what is not stored then is given up,
+// and nothing is left.
+func TestACancelledBuildDoesNotWaitForStates(t *testing.T) {
+	t.Parallel()
+	d := newDiary(t, "one", "two", "three")
+	d.copies = make(chan struct{}) // for ever
+	d.takes["two"], d.takes["three"] = 0, 0
+	d.cancels = "two"
+	d.build(Cancelled)
+	d.copies, d.cancels, d.world.cancel = nil, "", false
+	got, _ := d.build(Available)
+	ran(t, got, "one", "two", "three")
 }
 
 func TestFailuresAreNotKept(t *testing.T) {

@@ -19,22 +19,39 @@ import (
 )
 
 // executeKeeping runs the components that p says are not done yet, one by one,
-// and keeps the state of the volume after each that has a key. Behind a
-// component without one the rest runs at once.
+// and keeps the state of the volume after those where that pays. Behind a
+// component without a key the rest runs at once.
+//
+// The last snapshot may still be at work when it returns without an error:
+// machine.settle waits for it.
 func (c *call) executeKeeping(ctx context.Context, m *machine, p *progress, docs []Component) error {
 	if err := c.tellCached(ctx, p, docs); err != nil {
 		return err
 	}
-	k := &keeper{call: c, machine: m, chain: p.chain, parent: m.source.Snapshot}
-	defer k.finish(ctx)
+	k := newKeeper(ctx, c, m, p)
+	m.states = k
+	err := k.runAll(ctx, docs)
+	if err != nil { // whoever mends the component wants the state before it
+		m.settle(ctx)
+	}
+	if k.noted {
+		err = errors.Join(err, c.rewritePlan(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+// runAll runs the components that are not done yet.
+func (k *keeper) runAll(ctx context.Context, docs []Component) error {
+	p := k.progress
 	for i := p.done; i < len(docs); {
 		n, key := 1, p.keys[i].Key
 		if key == "" || k.failed() {
 			n, key = len(docs)-i, ""
 		}
 		fetched, log := &fetches{}, &tail{max: stepcache.MaxLog}
-		if err := c.executePart(ctx, m, docs[i:i+n], strconv.Itoa(i), fetched, log); err != nil {
-			return p.remark(err)
+		start := k.engine.Now()
+		if err := k.executePart(ctx, k.machine, docs[i:i+n], strconv.Itoa(i), fetched, log); err != nil {
+			return k.remark(err)
 		}
 		if i += n; key == "" {
 			continue
@@ -43,8 +60,14 @@ func (c *call) executeKeeping(ctx context.Context, m *machine, p *progress, docs
 			k.giveUp(fmt.Errorf("it fetched files that must not be named, or too many"), docs[i-1])
 			continue
 		}
-		link := stepcache.Link{Key: key, Component: docs[i-1].ARN, Fetched: fetched.all()}
-		if err := k.keep(ctx, link, log.buf); err != nil {
+		k.begun = append(k.begun, stepcache.Link{Key: key, Component: docs[i-1].ARN, Fetched: fetched.all()})
+		k.printed.Write(log.buf)
+		k.ran += k.engine.Now().Sub(start)
+		if why := k.tooShort(i == len(docs)); why != "" {
+			k.noteShort(i-1, docs[i-1], why)
+			continue
+		}
+		if err := k.keep(ctx); err != nil {
 			return err
 		}
 	}
@@ -76,6 +99,10 @@ func (c *call) tellCached(ctx context.Context, p *progress, docs []Component) er
 	defer console.Close()
 	for i, link := range p.chain {
 		c.log.printf("Component %s: cached (state %s, kept by %s)", docs[i].ARN, short(link.Key), p.made.Image)
+		if link.Passed {
+			fmt.Fprintf(console, "Component %s: cached (with those behind it)\n", docs[i].ARN)
+			continue
+		}
 		fmt.Fprintf(console, "Component %s: cached (state %s). What it printed when it ran:\n", docs[i].ARN, link.Key)
 		then, err := c.engine.Steps.Log(ctx, link.Key)
 		if err != nil {
@@ -86,11 +113,18 @@ func (c *call) tellCached(ctx context.Context, p *progress, docs []Component) er
 	return nil
 }
 
-// remark adds to a component's failure that it did not run on a fresh volume.
-func (p *progress) remark(err error) error {
+// remark adds to a component's failure that it did not run on a fresh volume, or
+// in an instance that was restarted.
+func (k *keeper) remark(err error) error {
 	var failed *componentError
-	if p.done > 0 && errors.As(err, &failed) {
-		failed.note = join(failed.note, fmt.Sprintf("the %d components before it were cached, as after a reboot; --no-cache runs them again", p.done))
+	if !errors.As(err, &failed) {
+		return err
+	}
+	switch done := k.progress.done; {
+	case done > 0:
+		failed.note = join(failed.note, fmt.Sprintf("the %d components before it were cached, as after a reboot; --no-cache runs them again", done))
+	case k.restarts > 0:
+		failed.note = join(failed.note, "the instance was restarted before it, to keep a state; --no-cache does not restart it")
 	}
 	return err
 }
@@ -103,16 +137,61 @@ func join(a, b string) string {
 }
 
 // keeper keeps the states of one instance's volume. The snapshots are made
-// beside the components that follow.
+// beside what follows, of copies that nobody writes to.
 type keeper struct {
 	*call
-	machine *machine
-	chain   []stepcache.Link // up to the state that was kept last
-	parent  string           // its snapshot
-	work    sync.WaitGroup   // the snapshot that is being made
+	machine  *machine
+	progress *progress
+
+	begun    []stepcache.Link // of the components since the state that was kept last
+	printed  *tail            // what those printed
+	ran      time.Duration    // how long they ran
+	cost     time.Duration    // of keeping a state: the last restart, at first the launch
+	restarts int
+	noted    bool // the plan says something new
+
+	chain  []stepcache.Link // up to the state that was kept last
+	parent string           // its snapshot
+	work   sync.WaitGroup   // the snapshot that is being made
+	ctx    context.Context  // of that; it outlives the step
+	stop   context.CancelFunc
 
 	mu     sync.Mutex
 	gaveUp bool
+}
+
+func newKeeper(ctx context.Context, c *call, m *machine, p *progress) *keeper {
+	k := &keeper{call: c, machine: m, progress: p, chain: p.chain, parent: m.source.Snapshot, cost: m.took, printed: &tail{max: stepcache.MaxLog}}
+	k.ctx, k.stop = context.WithCancel(context.WithoutCancel(ctx))
+	return k
+}
+
+// lastPays is how many times what keeping a state costs must have been spent
+// since the state before it, where no component follows. Such a state is not
+// what a change of a component starts from: it is of use where a later step
+// failed, or the recipe gets one more component.
+const lastPays = 20
+
+// tooShort says why keeping the state now would cost more than it saves, or
+// nothing.
+func (k *keeper) tooShort(last bool) string {
+	ran, cost := k.ran.Seconds(), k.cost.Seconds()
+	switch {
+	case k.ran < k.cost:
+		return fmt.Sprintf("%.2f s of work are less than the %.2f s that keeping it takes", ran, cost)
+	case last && k.ran < lastPays*k.cost:
+		return fmt.Sprintf("no component follows, and %.2f s of work are less than %d times the %.2f s that keeping it takes", ran, lastPays, cost)
+	}
+	return ""
+}
+
+// noteShort says in the log and in the plan that the state after a component of
+// the build stage is not kept.
+func (k *keeper) noteShort(number int, after Component, why string) {
+	k.begun[len(k.begun)-1].Passed = true
+	k.log.printf("The state after component %s is not kept: %s", after.ARN, why)
+	k.plan.noteCache(number, why)
+	k.noted = true
 }
 
 // giveUp notes that no more states are kept of this run, and why. The build goes
@@ -133,9 +212,10 @@ func (k *keeper) failed() bool {
 // keep restarts the instance and copies its volume in between, when its file
 // system is complete. An error is of the instance; a copy that fails ends the
 // keeping only.
-func (k *keeper) keep(ctx context.Context, link stepcache.Link, log []byte) error {
+func (k *keeper) keep(ctx context.Context) error {
+	link := k.begun[len(k.begun)-1]
 	after := Component{ARN: link.Component}
-	m, start := k.machine, time.Now()
+	m, start := k.machine, k.engine.Now()
 	if err := k.engine.spare(m.volume); err != nil {
 		k.giveUp(err, after)
 		return nil
@@ -148,14 +228,17 @@ func (k *keeper) keep(ctx context.Context, link stepcache.Link, log []byte) erro
 		return fmt.Errorf("stopping instance %s: %w", m.id, err)
 	}
 	faultpoint.Reach("state after a component: instance stopped")
+	stopped := k.engine.Now()
 	copied := filepath.Join(m.dir, "state-"+link.Key+".raw")
-	copyErr := disk.CopyFile(ctx, m.volume, copied)
+	how, copyErr := disk.CopyFile(ctx, m.volume, copied)
 	faultpoint.Reach("state after a component: volume copied")
+	copyEnd := k.engine.Now()
 	inst, err := m.builder.Launch(ctx, m.spec)
 	if err != nil {
 		return fmt.Errorf("starting instance %s again: %w", m.id, err)
 	}
 	m.Instance = inst
+	k.restarts++
 	if err := k.shell(ctx, fetchTemporary); err != nil {
 		return fmt.Errorf("fetching /tmp back: %w", err)
 	}
@@ -163,19 +246,24 @@ func (k *keeper) keep(ctx context.Context, link stepcache.Link, log []byte) erro
 		k.giveUp(copyErr, after)
 		return nil
 	}
-	k.log.printf("Restarted instance %s to keep the state after component %s (%.2f s)", m.id, link.Component, time.Since(start).Seconds())
+	end := k.engine.Now()
+	k.cost = end.Sub(start)
+	k.log.printf("Restarted instance %s to keep the state after component %s (%.2f s: stop %.2f, %s %.2f, start %.2f)", m.id, link.Component, k.cost.Seconds(),
+		stopped.Sub(start).Seconds(), how, copyEnd.Sub(stopped).Seconds(), end.Sub(copyEnd).Seconds())
 	k.work.Wait() // one at a time, since each builds on the one before
-	k.work.Go(func() { k.store(ctx, link, copied, log) })
+	links, log := k.begun, k.printed.buf
+	k.begun, k.printed, k.ran = nil, &tail{max: stepcache.MaxLog}, 0
+	k.work.Go(func() { k.store(k.ctx, links, copied, log) })
 	return nil
 }
 
-// store makes a state of the copy of a volume.
-func (k *keeper) store(ctx context.Context, link stepcache.Link, copied string, log []byte) {
+// store makes a state of the copy of a volume, after the components of links.
+func (k *keeper) store(ctx context.Context, links []stepcache.Link, copied string, log []byte) {
 	defer os.Remove(copied) // it is gone if all went well
 	if k.failed() {
 		return
 	}
-	start := time.Now()
+	start, last := time.Now(), &links[len(links)-1]
 	var made Stored
 	_, key, err := k.keys() // what is encrypted in the end is encrypted here, too
 	if err == nil {
@@ -183,23 +271,38 @@ func (k *keeper) store(ctx context.Context, link stepcache.Link, copied string, 
 	}
 	faultpoint.Reach("state after a component: snapshot made")
 	if err == nil {
-		link.Bytes = made.Changed
-		k.chain = append(k.chain[:len(k.chain):len(k.chain)], link)
+		last.Bytes = made.Changed
+		k.chain = append(k.chain[:len(k.chain):len(k.chain)], links...)
 		err = k.engine.Steps.Put(ctx, stepcache.State{Snapshot: made.Snapshot, Image: k.arn, Made: k.engine.Now().UTC(), Chain: k.chain}, log)
 	}
 	if err != nil {
-		k.giveUp(err, Component{ARN: link.Component})
+		k.giveUp(err, Component{ARN: last.Component})
 		return
 	}
 	k.parent = made.Snapshot
 	faultpoint.Reach("state after a component: recorded")
-	k.log.printf("Kept the state %s after component %s: %d of %d blocks new, %.1f MiB written (%.2f s)", short(link.Key), link.Component, made.NewBlocks, made.Blocks, float64(made.NewBytes)/(1<<20), time.Since(start).Seconds())
+	k.log.printf("Kept the state %s after component %s: %d of %d blocks new, %.1f MiB written (%.2f s)", short(last.Key), last.Component, made.NewBlocks, made.Blocks, float64(made.NewBytes)/(1<<20), time.Since(start).Seconds())
 }
 
-// finish waits for the last snapshot and makes room.
-func (k *keeper) finish(ctx context.Context) {
+// settle waits until the states of the instance's volume are stored, and makes
+// room. When ctx ends, what is not stored yet is given up. It gives the snapshot
+// that the volume is nearest to.
+func (m *machine) settle(ctx context.Context) (parent string) {
+	k := m.states
+	if k == nil {
+		return m.source.Snapshot
+	}
+	m.states = nil
+	m.source.Snapshot = k.finish(ctx)
+	return m.source.Snapshot
+}
+
+func (k *keeper) finish(ctx context.Context) (parent string) {
+	defer k.stop()
+	defer context.AfterFunc(ctx, k.stop)()
 	k.work.Wait()
 	k.engine.trimSteps(ctx)
+	return k.parent
 }
 
 // trimSteps holds the kept states to their limit.

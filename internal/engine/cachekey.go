@@ -21,7 +21,7 @@ const keyVersion = 1
 type CachedStep struct {
 	Key    string `json:"key,omitempty"` // of the state; "" if there can be none
 	Cached bool   `json:"cached"`        // the component is not run: a kept state holds what it did
-	Why    string `json:"why,omitempty"` // why its state is not kept
+	Why    string `json:"why,omitempty"` // why its state is, or was, not kept
 }
 
 // stateKeys gives for each component of the build stage the key of the state

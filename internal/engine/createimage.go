@@ -61,11 +61,16 @@ func createImage(ctx context.Context, c *call) (result, error) {
 	faultpoint.Reach("in", c.stepPoint(c.row.Name, "instance stopped"))
 	c.log.printf("Stopped instance %s (%.2f s)", m.id, time.Since(start).Seconds())
 	start = time.Now()
+	from := m.settle(ctx)
+	if waited := time.Since(start); waited > time.Second/10 {
+		c.log.printf("Waited until the last kept state was stored (%.2f s)", waited.Seconds())
+	}
+	start = time.Now()
 	devices, key, err := c.keys()
 	if err != nil {
 		return result{}, err
 	}
-	stored, err := c.engine.Disks.Snapshot(ctx, m.volume, m.source.Snapshot, c.plan.Image.Region, key)
+	stored, err := c.engine.Disks.Snapshot(ctx, m.volume, from, c.plan.Image.Region, key)
 	if err != nil {
 		return result{}, fmt.Errorf("making a snapshot of instance %s: %w", m.id, err)
 	}

@@ -42,8 +42,10 @@ type machine struct {
 
 	builder  instance.Kind // what it was launched by, and with
 	spec     instance.Spec
-	progress *progress // where states after components are kept; nil otherwise
-	failed   *setting  // where a program of it ran that failed; nil: none did
+	took     time.Duration // the launch, until it answered
+	progress *progress     // where states after components are kept; nil otherwise
+	states   *keeper       // that kept some; nil once they are settled
+	failed   *setting      // where a program of it ran that failed; nil: none did
 }
 
 // source is the disk that an instance starts from, and what it is like.
@@ -261,12 +263,13 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	}
 	faultpoint.Reach(m.stage, "instance has its volume")
 	r.log.printf("Launching instance %s (%s)", m.id, m.kind)
-	start := time.Now()
+	start := e.Now()
 	m.builder, m.spec = kind, spec
 	if m.Instance, err = kind.Launch(ctx, spec); err != nil {
 		return fmt.Errorf("launching instance %s: %w", m.id, err)
 	}
-	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, m.kind, time.Since(start).Seconds())
+	m.took = e.Now().Sub(start)
+	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, m.kind, m.took.Seconds())
 	r.mu.Lock()
 	r.instances[m.id] = m
 	r.mu.Unlock()
@@ -319,13 +322,14 @@ const volumeFile = "volume.raw"
 // terminateInstance is the action TerminateInstance. An instance that is gone
 // already was terminated as wished. Without waitForTermination a failure to
 // remove what the instance used does not fail the step: the ledger has it.
-func terminateInstance(_ context.Context, c *call) (result, error) {
+func terminateInstance(ctx context.Context, c *call) (result, error) {
 	c.mu.Lock()
 	m := c.instances[c.str("instanceId")]
 	c.mu.Unlock()
 	if m == nil {
 		return result{}, nil
 	}
+	m.settle(ctx)
 	err := c.forget(m)
 	if err != nil && !c.flag("waitForTermination") {
 		c.engine.Log.Error("an instance was not removed", "instance", m.id, "err", err)
@@ -341,6 +345,7 @@ func (r *run) forget(m *machine) error {
 	r.mu.Lock()
 	delete(r.instances, m.id)
 	r.mu.Unlock()
+	m.settle(ended)
 	err := m.end()
 	m.keepConsole()
 	if err == nil {
@@ -354,6 +359,13 @@ func (r *run) forget(m *machine) error {
 	}
 	return nil
 }
+
+// ended is a context that waits for nothing.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // end ends the instance at once and gives back the disk that it read.
 func (m *machine) end() (err error) {
@@ -417,6 +429,9 @@ func (r *run) killInstances() {
 func (r *run) releaseInstances(ctx context.Context, failed bool) string {
 	var words strings.Builder
 	for _, m := range r.running() {
+		if failed {
+			m.settle(ctx) // for whoever builds it again
+		}
 		if keep := failed && (m.keep || !r.plan.Infrastructure.TerminateOnFailure); !keep || m.stopped {
 			continue
 		}

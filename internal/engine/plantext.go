@@ -83,7 +83,7 @@ func (c *CachedStep) text() string {
 		return ""
 	case c.Cached:
 		return "\tcached, state " + short(c.Key)
-	case c.Key != "":
+	case c.Why == "":
 		return "\truns, state " + short(c.Key)
 	}
 	return "\truns, not kept: " + c.Why

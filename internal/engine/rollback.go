@@ -28,7 +28,7 @@ func (f *flow) rollBack(ctx context.Context, cause error) error {
 		if err := f.put(ctx, "rolling back", row); err != nil {
 			return err
 		}
-		undone, err := f.undo(step, row)
+		undone, err := f.undo(ctx, step, row)
 		switch {
 		case err != nil:
 			row.RollbackStatus = stepFailed
@@ -68,7 +68,7 @@ func rolledBackTo(steps []store.StepExecution) string {
 }
 
 // undo rolls one step back and reports whether there was anything to do.
-func (f *flow) undo(step *workflow.Step, row *store.StepExecution) (bool, error) {
+func (f *flow) undo(ctx context.Context, step *workflow.Step, row *store.StepExecution) (bool, error) {
 	enabled, err := step.RollbackEnabled(f.scope)
 	if err != nil {
 		return false, err
@@ -86,6 +86,7 @@ func (f *flow) undo(step *workflow.Step, row *store.StepExecution) (bool, error)
 	if !enabled || !f.plan.Infrastructure.TerminateOnFailure {
 		return false, nil
 	}
+	m.settle(ctx) // for whoever builds it again
 	return true, f.forget(m)
 }
 

@@ -175,7 +175,9 @@ func (c *Cache) Trim(ctx context.Context) (t Trimmed, err error) {
 			continue
 		}
 		for _, l := range e.state.Chain {
-			held[l.Key] = true
+			if !l.Passed { // another run may have kept the state there
+				held[l.Key] = true
+			}
 		}
 		t.Bytes += more
 		t.Kept++

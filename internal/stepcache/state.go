@@ -21,6 +21,7 @@ type Link struct {
 	Component string         `json:"component"` // ARN, of the run that made the state
 	Bytes     int64          `json:"bytes"`     // of the blocks that it changed, not compressed
 	Fetched   []action.Fetch `json:"fetched,omitempty"`
+	Passed    bool           `json:"passed,omitempty"` // no state was kept after it alone: what it changed and printed is with the next link
 }
 
 // State is the disk after some components.

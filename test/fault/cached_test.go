@@ -15,8 +15,9 @@ import (
 	"github.com/goldsmith-build/goldsmith/test/harness"
 )
 
-// cachedPipeline makes a pipeline that keeps the states after its two
-// components, which no other pipeline shares: their documents name it.
+// cachedPipeline makes a pipeline that keeps the state after the first of its two
+// components, which no other pipeline shares: their documents name it. A state
+// is kept after work that took longer than a launch.
 func (s *site) cachedPipeline(number int) string {
 	s.t.Helper()
 	c, ctx := s.client(), context.Background()
@@ -24,7 +25,7 @@ func (s *site) cachedPipeline(number int) string {
 	must(s.t, err)
 	name := fmt.Sprintf("cached-%d", number)
 	var uses []types.ComponentConfiguration
-	for i, script := range []string{"echo one > /tmp/hand # $IMAGE_PIPELINE_ARN", "cat /tmp/hand >> /opt/builds"} {
+	for i, script := range []string{"sleep 12; echo one > /tmp/hand # $IMAGE_PIPELINE_ARN", "cat /tmp/hand >> /opt/builds"} {
 		component, err := c.CreateComponent(ctx, &imagebuilder.CreateComponentInput{
 			Name: aws.String(fmt.Sprintf("%s-%d", name, i)), SemanticVersion: aws.String("1.0.0"), Platform: types.PlatformLinux, Data: aws.String(harness.Document(name, "build", script)),
 		})
