@@ -39,7 +39,8 @@ func buildCommand() *cobra.Command {
 			"shell does so and opens a shell in it, where the step failed. retry tries again: the test or distribution stage in\n" +
 			"which the image failed, or, if that was the build, the component that failed and those after it, in a new image\n" +
 			"from the state that was kept before it. On a terminal it asks first, so that you can mend the component; elsewhere\n" +
-			"it tries once. shell and retry look on until the image has ended.",
+			"it tries once. A stage is run again with the components of its plan: to take a mended test component, answer b.\n" +
+			"shell and retry look on until the image has ended. A kept instance runs until the image is deleted.",
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tags, err := start.tags()

@@ -41,13 +41,14 @@ func (b *building) retry(cmd *cobra.Command, image string, failure error) error 
 	asks := cmd.InOrStdin() == os.Stdin && term.IsTerminal(int(os.Stdin.Fd()))
 	for {
 		fmt.Fprintln(cmd.ErrOrStderr(), failure)
+		wish := fromThere
 		if asks {
-			again, err := askAgain(cmd.ErrOrStderr(), in)
-			if err != nil || !again {
+			var err error
+			if wish, err = ask(cmd.ErrOrStderr(), in); err != nil || wish == end {
 				return errors.Join(failure, err)
 			}
 		}
-		next, seen, err := b.again(cmd, image)
+		next, seen, err := b.again(cmd, image, wish)
 		if err != nil {
 			return errors.Join(failure, err)
 		}
@@ -58,33 +59,57 @@ func (b *building) retry(cmd *cobra.Command, image string, failure error) error 
 	}
 }
 
-// askAgain waits for a person to mend what is wrong.
-func askAgain(out io.Writer, in *bufio.Reader) (bool, error) {
-	fmt.Fprint(out, "Mend what is wrong and press Enter to try again from there; q ends: ")
-	line, err := in.ReadString('\n')
-	if errors.Is(err, io.EOF) {
-		return false, nil
+// wish is what somebody wants to be done about a failed image.
+type wish int
+
+const (
+	end       wish = iota
+	fromThere      // the failed stage again, or a new image from the failed component on
+	anew           // a new image, also where a stage could be run again: it takes the newest components
+)
+
+// ask waits for a person to mend what is wrong.
+func ask(out io.Writer, in *bufio.Reader) (wish, error) {
+	for {
+		fmt.Fprint(out, "Mend what is wrong and press Enter to try again from there; b builds a new image; q ends: ")
+		line, err := in.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if err != nil {
+			return end, err
+		}
+		switch strings.TrimSpace(line) {
+		case "":
+			return fromThere, nil
+		case "b":
+			return anew, nil
+		case "q":
+			return end, nil
+		}
 	}
-	return err == nil && strings.TrimSpace(line) == "", err
 }
 
-// again runs the stage that failed once more, where the build had come through,
-// and else starts a new image, for which the components before the one that
-// failed are cached. It gives the image, and how much of its log is old.
-func (b *building) again(cmd *cobra.Command, image string) (next string, seen int64, err error) {
-	seen = logSize(b.data, image)
-	_, err = b.client.RetryImage(cmd.Context(), &imagebuilder.RetryImageInput{ImageBuildVersionArn: &image})
-	var refused *types.InvalidRequestException
-	switch {
-	case err == nil:
-		fmt.Fprintf(cmd.ErrOrStderr(), "Retrying %s\n", image)
-		return image, seen, nil
-	case !errors.As(err, &refused):
-		return "", 0, err
+// again runs the stage that failed once more, where the build had come through
+// and no new image is wished for, and else starts a new image, for which the
+// components before the one that failed are cached. It gives the image, and how
+// much of its log is old.
+func (b *building) again(cmd *cobra.Command, image string, wish wish) (next string, seen int64, err error) {
+	if wish == fromThere {
+		seen = logSize(b.data, image)
+		_, err = b.client.RetryImage(cmd.Context(), &imagebuilder.RetryImageInput{ImageBuildVersionArn: &image})
+		var refused *types.InvalidRequestException
+		switch {
+		case err == nil:
+			fmt.Fprintf(cmd.ErrOrStderr(), "Retrying the failed stage of %s with the components and workflows of its plan; a changed one takes a new image\n", image)
+			return image, seen, nil
+		case !errors.As(err, &refused):
+			return "", 0, err
+		}
 	}
 	if next, err = b.start(cmd); err != nil {
 		return "", 0, err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Building %s from the last state before the failure\n", next)
+	fmt.Fprintf(cmd.ErrOrStderr(), "Building %s from the last state that is still right\n", next)
 	return next, 0, nil
 }
