@@ -27,7 +27,8 @@ func shellCommand() *cobra.Command {
 		Use:   "shell IMAGE",
 		Short: "Open a shell in the kept instance of a failed image",
 		Long: "Open a shell in the kept instance of a failed image. IMAGE is the ARN of the image build version.\n" +
-			"An instance is kept where the infrastructure configuration says terminateInstanceOnFailure=false.\n" +
+			"An instance is kept where the infrastructure configuration says terminateInstanceOnFailure=false, and by\n" +
+			"'goldsmith build --on-failure'. It takes memory and disk until the image is deleted, and ends within a minute then.\n" +
 			"The shell is where the failed step was: with its environment, working folder and user. For a component, the\n" +
 			"command that it names runs it again from the failed step, after you have mended its document there.\n" +
 			"If the server that ran it has stopped, the instance is started again on its volume. The shell's\n" +

@@ -36,10 +36,11 @@ func (f *startFlags) tags() (map[string]string, error) {
 		tags["goldsmith:cache"] = "off"
 	}
 	for _, kind := range []struct {
-		flag, prefix string
-		given        []string
+		flag, of, prefix string
+		given            []string
 	}{
-		{"--parameter", "goldsmith:parameter/", f.parameters}, {"--workflow-parameter", "goldsmith:workflow-parameter/", f.workflowParameters},
+		{"--parameter", "COMPONENT", "goldsmith:parameter/", f.parameters},
+		{"--workflow-parameter", "WORKFLOW", "goldsmith:workflow-parameter/", f.workflowParameters},
 	} {
 		for _, given := range kind.given {
 			path, value, ok := strings.Cut(given, "=")
@@ -49,7 +50,7 @@ func (f *startFlags) tags() (map[string]string, error) {
 			var why string
 			switch {
 			case !ok || !ok2 || of == "" || name == "":
-				why = "it must be OF/NAME=VALUE"
+				why = "it must be " + kind.of + "/NAME=VALUE"
 			case utf8.RuneCountInString(key) > maxTagKey || utf8.RuneCountInString(value) > maxTagValue:
 				why = fmt.Sprintf("it travels as a tag, whose value can have at most %d characters and whose names together %d", maxTagValue, maxTagKey-len(kind.prefix))
 			case twice:

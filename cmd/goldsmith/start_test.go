@@ -18,7 +18,7 @@ func TestStartFlagsAreTags(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	for given, why := range map[string]string{
-		"Port=80": "OF/NAME=VALUE", "web/Port": "OF/NAME=VALUE", "/Port=1": "OF/NAME=VALUE", "web/=1": "OF/NAME=VALUE",
+		"Port=80": "COMPONENT/NAME=VALUE", "web/Port": "COMPONENT/NAME=VALUE", "/Port=1": "COMPONENT/NAME=VALUE", "web/=1": "COMPONENT/NAME=VALUE",
 		"web/Port=" + strings.Repeat("x", 257): "at most 256", strings.Repeat("x", 128) + "/Port=1": "at most 256",
 	} {
 		if _, err := (&startFlags{parameters: []string{given}}).tags(); err == nil || !strings.Contains(err.Error(), why) {

@@ -366,7 +366,7 @@ func inShell(ctx context.Context, m *machine, script string) error {
 		return err
 	}
 	if exit != 0 {
-		return fmt.Errorf("exit status %d: %s", exit, lastLines(stderr.String(), 400))
+		return errors.New(exitWords(exit, stderr.String()))
 	}
 	return nil
 }

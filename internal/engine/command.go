@@ -93,7 +93,7 @@ func (c *call) runScript(ctx context.Context, m *machine, script, dir string, li
 	}
 	if exit != 0 {
 		m.failed = &setting{step: c.row.Name, env: c.environment(c.row, m), dir: dir}
-		return result{}, commandFailed("Command failed (command id: %s, state: Failed): exit status %d: %s", c.row.ID, exit, lastLines(stderr.String(), 400))
+		return result{}, commandFailed("Command failed (command id: %s, state: Failed): %s", c.row.ID, exitWords(exit, stderr.String()))
 	}
 	return c.commandDone([]any{strings.ToValidUTF8(strings.TrimRight(stdout.String(), "\r\n"), "�")}), nil
 }

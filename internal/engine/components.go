@@ -210,7 +210,7 @@ func (x *execution) outcome(ctx context.Context, exit int, events *eventReader, 
 	}
 	failure := events.failure
 	if failure == nil {
-		return fmt.Errorf("the component executor ended with exit status %d: %s", exit, lastLines(stderr, 400))
+		return fmt.Errorf("the component executor ended with %s", exitWords(exit, stderr))
 	}
 	failed := &componentError{
 		ComponentFailure: ComponentFailure{ComponentARN: failure.ComponentArn, Phase: failure.Phase, Step: failure.Step, Action: failure.Action, ErrorMessage: failure.ErrorMessage},

@@ -66,3 +66,12 @@ func lastLines(text string, n int) string {
 	}
 	return strings.ToValidUTF8(text, "")
 }
+
+// exitWords are those of a command that failed: its exit status, and the last
+// that it said on standard error, if it said anything.
+func exitWords(exit int, stderr string) string {
+	if last := lastLines(stderr, 400); last != "" {
+		return fmt.Sprintf("exit status %d: %s", exit, last)
+	}
+	return fmt.Sprintf("exit status %d", exit)
+}

@@ -439,7 +439,7 @@ func (r *run) releaseInstances(ctx context.Context, failed bool) string {
 			r.engine.Log.Error("keeping an instance", "instance", m.id, "err", err)
 			continue
 		}
-		fmt.Fprintf(&words, "\nInstance %s was kept. Enter it with: goldsmith shell %s --data-dir %s", m.id, r.arn, r.engine.Dir)
+		fmt.Fprintf(&words, "\nInstance %s was kept, until the image is deleted. Enter it with: goldsmith shell %s --data-dir %s", m.id, r.arn, r.engine.Dir)
 	}
 	r.killInstances()
 	return words.String()

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -55,7 +56,7 @@ func (c *call) changeLogin(ctx context.Context, m *machine, action string) (stri
 		return "", err
 	}
 	if exit != 0 {
-		return "", fmt.Errorf("exit status %d: %s", exit, lastLines(stderr.String(), 400))
+		return "", errors.New(exitWords(exit, stderr.String()))
 	}
 	return strings.ToValidUTF8(strings.TrimSpace(stdout.String()), "�"), nil
 }

@@ -40,7 +40,7 @@ func sanitizeInstance(ctx context.Context, c *call) (result, error) {
 		return result{}, fmt.Errorf("cleaning the instance up: %w", err)
 	}
 	if exit != 0 {
-		return result{}, fmt.Errorf("cleaning the instance up: exit status %d: %s", exit, lastLines(stderr.String(), 400))
+		return result{}, fmt.Errorf("cleaning the instance up: %s", exitWords(exit, stderr.String()))
 	}
 	return c.commandDone(""), nil
 }
