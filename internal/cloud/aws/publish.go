@@ -232,14 +232,30 @@ func (a *Accounts) settle(ctx context.Context, s *session, made *cloud.AMI, p cl
 		if d.Manifest == "" || p.Like == nil && d.SnapshotID != "" {
 			continue
 		}
-		j := slices.IndexFunc(image.BlockDeviceMappings, func(m types.BlockDeviceMapping) bool {
-			return sdk.ToString(m.DeviceName) == d.DeviceName && m.Ebs != nil
-		})
-		if j < 0 {
+		e := volumeOf(image.BlockDeviceMappings, d.DeviceName, len(made.Devices) == 1)
+		if e == nil {
 			return fmt.Errorf("AWS shows no snapshot for the device %s", d.DeviceName)
 		}
-		e := image.BlockDeviceMappings[j].Ebs
 		d.SnapshotID, d.Encrypted, d.KMSKeyID = sdk.ToString(e.SnapshotId), sdk.ToBool(e.Encrypted), sdk.ToString(e.KmsKeyId)
+	}
+	return nil
+}
+
+// volumeOf finds what an AMI has for a device. An only device is the only volume
+// that is there, whatever its name: moto's server gives each AMI /dev/sda1.
+func volumeOf(all []types.BlockDeviceMapping, device string, only bool) *types.EbsBlockDevice {
+	var volumes []*types.EbsBlockDevice
+	for _, m := range all {
+		if m.Ebs == nil {
+			continue
+		}
+		if sdk.ToString(m.DeviceName) == device {
+			return m.Ebs
+		}
+		volumes = append(volumes, m.Ebs)
+	}
+	if only && len(volumes) == 1 {
+		return volumes[0]
 	}
 	return nil
 }
