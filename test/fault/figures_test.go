@@ -185,6 +185,8 @@ of work that nobody does, and after a collection every block belongs to a snapsh
 The builds are real ones of a tiny parent (a busybox) in sandboxes, tests too; "VM" marks those of Debian whose
 test boots in QEMU. Seconds are from the fault to the image's end, most of them spent on building again or on the
 fault itself. The machine was shared and busy.
+Servers are killed in builds of three pipelines: a good one, a bad one whose component fails, and an untested one
+whose test fails. The object store was away for 2 s and for good, not for 30 s; the database for 30 s.
 
 `
 
