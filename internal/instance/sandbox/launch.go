@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,8 +30,6 @@ const (
 	homeFile    = "scratch.raw"  // the file system in it
 	consoleFile = "console.log"
 	serviceFile = "supervisor.log"
-
-	servicesFile = "services.conf" // settings of every service in the guest
 )
 
 // layout is how sandboxes use their folders.
@@ -105,7 +105,8 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	p := plan{
 		Volume: i.spec.Volume, Offset: root.Offset, Size: root.Size, Filesystem: root.Filesystem,
 		Root: i.path(rootFolder), Scratch: i.path(homeFile), Toe: i.spec.Toe, ScratchDir: i.path(homeFolder), CgroupJoin: i.groups.Join, CgroupV2: i.groups.Leaf,
-		Slirp: k.found.slirp, ResolvConf: i.path("resolv.conf"),
+		Hostname: i.spec.Hostname,
+		Slirp:    k.found.slirp, ResolvConf: i.path("resolv.conf"),
 	}
 	if p.Slirp == "" {
 		p.ResolvConf = "/etc/resolv.conf" // of the host, whose network it is
@@ -116,7 +117,7 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	p.Nspawn = []string{
 		k.found.nspawn,
 		"--directory=" + p.Root, "--boot", "--register=no", "--keep-unit",
-		"--machine=" + i.spec.ID, "--hostname=" + i.spec.Hostname,
+		"--machine=" + i.spec.ID,
 		"--console=read-only", "--oom-score-adjust=0",
 		"--resolv-conf=off", "--timezone=off", "--link-journal=no", "--settings=no",
 		bind("--bind", i.path(homeFolder), guest.Folder),
@@ -126,8 +127,10 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 	}
 	if !k.opts.Privileged {
 		// Without the right to mount, systemd cannot make this one itself.
-		p.Nspawn = append(p.Nspawn, "--drop-capability="+strings.Join(withheld, ","), "--tmpfs=/run/lock:mode=1777,size=5m",
-			bind("--bind-ro", i.path(servicesFile), "/run/systemd/system/service.d/10-goldsmith.conf"))
+		p.Nspawn = append(p.Nspawn, "--drop-capability="+strings.Join(withheld, ","), "--tmpfs=/run/lock:mode=1777,size=5m")
+		for _, name := range slices.Sorted(maps.Keys(serviceSettings)) {
+			p.Nspawn = append(p.Nspawn, bind("--bind-ro", i.path(settingsFile(name)), "/run/systemd/system/"+name))
+		}
 	}
 	if k.found.suppressSync && !k.opts.KeepSync {
 		p.Nspawn = append(p.Nspawn, "--suppress-sync=yes")
@@ -144,15 +147,6 @@ func (i *sandbox) plan(k *Kind) (plan, error) {
 // /dev; opening files by their numbers; making device nodes.
 var withheld = []string{"CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_MKNOD"}
 
-// services are settings of every service in a sandbox. A service with users of
-// its own (PrivateUsers=, as Redis has) gets its mounts although the sandbox may
-// not mount; but the pipe that nspawn puts over /proc/kmsg is deleted, and no
-// kernel mounts over what is deleted. There is no kernel's log to protect.
-const services = `# Written by Goldsmith for the time the instance runs.
-[Service]
-ProtectKernelLogs=no
-`
-
 // escapeColons escapes a path for nspawn's --bind.
 func escapeColons(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(path)
@@ -164,7 +158,11 @@ func (i *sandbox) prepare(ctx context.Context, network holding.Network) (err err
 		return err
 	}
 	unit := guest.Unit(guest.Folder + "/" + chanFolder + "/agent.sock")
-	for name, content := range map[string]string{guest.UnitName: unit, servicesFile: services, "resolv.conf": "nameserver " + nameserver + "\n"} {
+	files := map[string]string{guest.UnitName: unit, "resolv.conf": "nameserver " + nameserver + "\n"}
+	for name, content := range serviceSettings {
+		files[settingsFile(name)] = content
+	}
+	for name, content := range files {
 		if err := os.WriteFile(i.path(name), []byte(content), 0o644); err != nil {
 			return fmt.Errorf("preparing the instance's folder: %w", err)
 		}

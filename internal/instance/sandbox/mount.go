@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -94,6 +97,44 @@ func removeEmpty(dir, name string) {
 	if info, err := root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		_ = root.Remove(name) // an empty file does no harm
 	}
+}
+
+// namePattern is what hostname(7) allows.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$`)
+
+// hostname gives the name in an image's /etc/hostname, "" if it names none. A
+// guest's systemd would take it, as in a machine, but may not set it in a
+// sandbox; and what the image's /etc/hosts knows is this name.
+func hostname(dir string) string {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return ""
+	}
+	defer root.Close()
+	// A component may have made anything of it, a pipe without a writer too.
+	f, err := root.OpenFile("etc/hostname", os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	b, err := io.ReadAll(io.LimitReader(f, 1024))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if namePattern.MatchString(line) && line != "localhost" {
+			return line
+		}
+		return ""
+	}
+	return ""
 }
 
 // trim gives the free blocks of a file system back to the host. Where that is

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -57,4 +59,41 @@ func TestVolumeMountedElsewhere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestHostname reads names from what components make of /etc/hostname.
+func TestHostname(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"debian\n": "debian", "# a comment\n\n web-1.example.com \nother\n": "web-1.example.com", "": "", "localhost\n": "",
+		"--bind=/\n": "", "a b\n": "", "a\x00b": "", "a:b": "", strings.Repeat("a", 65): "", strings.Repeat("\n", 2000) + "late": "", "a": "a", "a-": "",
+	} {
+		root := t.TempDir()
+		if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, "etc", "hostname"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := hostname(root); got != want {
+			t.Errorf("%.20q: %q, want %q", content, got, want)
+		}
+	}
+	for name, make := range map[string]func(string) error{
+		"a pipe":                 func(file string) error { return syscall.Mkfifo(file, 0o600) },
+		"a folder":               func(file string) error { return os.Mkdir(file, 0o755) },
+		"a link out of the root": func(file string) error { return os.Symlink("/proc/sys/kernel/hostname", file) },
+		"nothing":                func(string) error { return nil },
+	} {
+		root := t.TempDir()
+		if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := make(filepath.Join(root, "etc", "hostname")); err != nil {
+			t.Fatal(err)
+		}
+		if got := hostname(root); got != "" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
 }

@@ -35,6 +35,13 @@ func TestProtectedServices(t *testing.T) {
 			t.Errorf("a service with %s: %d, %s", name, exit, out)
 		}
 	}
+	// A name that services can look up is the image's, as on a machine.
+	if out, exit := shell(t, i, `test "$(hostname)" = "$(cat /etc/hostname)" && grep -qw "$(hostname)" /etc/hosts`); exit != 0 {
+		t.Errorf("the guest's name is not its image's: %s", out)
+	}
+	if out, exit := shell(t, i, `hostnamectl set-hostname changed 2>&1 && cat /etc/hostname && hostnamectl --static`); exit != 0 || out != "changed\nchanged" {
+		t.Errorf("hostnamectl: %d, %s", exit, out)
+	}
 	// What would run in other surroundings than it asks for does not start, and
 	// the documentation says what to do.
 	for _, p := range []string{"DynamicUser=yes", "BindPaths=/etc:/mnt"} {
@@ -42,7 +49,7 @@ func TestProtectedServices(t *testing.T) {
 			t.Errorf("a service with %s starts; docs/security.md says that it does not", p)
 		}
 	}
-	if out, _ := shell(t, i, "ls /etc/systemd/system/service.d /usr/lib/systemd/system/service.d 2>/dev/null"); out != "" {
+	if out, _ := shell(t, i, "ls -d /etc/systemd/system/service.d /etc/systemd/system/systemd-hostnamed.service.d /usr/lib/systemd/system/service.d 2>/dev/null"); out != "" {
 		t.Errorf("the image has settings of services now: %s", out)
 	}
 }

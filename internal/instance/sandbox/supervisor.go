@@ -36,7 +36,8 @@ type plan struct {
 	Toe        string   // the executor's file
 	Slirp      string   // slirp4netns, "" to use the host's network
 	ResolvConf string   // a file on the host to show as the guest's, "" for none
-	Nspawn     []string // the command line, but for the network
+	Hostname   string   // of an image that names none
+	Nspawn     []string // the command line, but for the network and the host's name
 }
 
 // report is what the supervisor tells the server.
@@ -187,6 +188,11 @@ func (s *supervisor) command(network []string) (*exec.Cmd, error) {
 		return nil, err
 	}
 	options = append(options, network...)
+	if name := hostname(s.Root); name != "" {
+		options = append(options, "--hostname="+name)
+	} else {
+		options = append(options, "--hostname="+s.Hostname)
+	}
 	cmd := exec.Command(s.Nspawn[0], append(options, s.Nspawn[1:]...)...)
 	// Like a machine, and unlike nspawn by default, a sandbox has /tmp on its
 	// disk: components unpack there what would not fit in memory.
