@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,9 +27,10 @@ type setting struct {
 	pipelines int // with schedules
 	due       int // of them: those whose time has come
 	accounts  int
-	workers   int // processes
-	builds    int // images that each of them works on at once
-	deaths    int // processes that are killed
+	workers   int           // processes
+	builds    int           // images that each of them works on at once
+	deaths    int           // processes that are killed
+	lease     time.Duration // how long a silent worker's images wait for another
 	dir       string
 	program   []string // starts a worker
 }
@@ -38,6 +40,7 @@ type outcome struct {
 	seeded time.Duration // making the pipelines
 	ran    time.Duration // from the start of the workers to the end of the last image
 	deaths int
+	lost   int           // workers that were too slow to keep their leases, and were started again
 	first  time.Duration // until the first image had ended
 	most   int           // images that had a place at once
 }
@@ -73,7 +76,7 @@ func (s setting) run(ctx context.Context, address string) (out outcome, err erro
 	if err := s.watch(ctx, db, fleet, &out, began); err != nil {
 		return out, err
 	}
-	out.ran, out.deaths = time.Since(began), fleet.deaths
+	out.ran, out.deaths, out.lost = time.Since(began), fleet.deaths, fleet.lost
 	return out, db.check(ctx, s.due)
 }
 
@@ -85,7 +88,7 @@ func (s setting) watch(ctx context.Context, db database, fleet *fleet, out *outc
 			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
-		if err := fleet.failed(); err != nil {
+		if err := fleet.tend(); err != nil {
 			return err
 		}
 		ended, placed, err := db.progress(ctx)
@@ -106,9 +109,6 @@ func (s setting) watch(ctx context.Context, db database, fleet *fleet, out *outc
 		}
 	}
 }
-
-// lease is how long a dead worker's images wait for another.
-const lease = 3 * time.Second
 
 // seed makes the pipelines, in many accounts. Those that are due were made two
 // hours ago, to run every hour.
@@ -218,6 +218,7 @@ type fleet struct {
 	address string
 	started int
 	deaths  int
+	lost    int
 	alive   []*process
 }
 
@@ -234,7 +235,7 @@ func (f *fleet) start() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	text, err := json.Marshal(assignment{Address: f.address, Dir: dir, Builds: f.builds, Lease: lease})
+	text, err := json.Marshal(assignment{Address: f.address, Dir: dir, Builds: f.builds, Lease: f.lease})
 	if err != nil {
 		return err
 	}
@@ -266,14 +267,21 @@ func (f *fleet) replaceOne() error {
 	return f.start()
 }
 
-// failed reports a worker that ended by itself.
-func (f *fleet) failed() error {
-	for _, p := range f.alive {
+// tend starts workers again that lost their leases, as a supervisor does; a worker
+// that ended for another reason is an error.
+func (f *fleet) tend() error {
+	for i, p := range f.alive {
 		select {
 		case <-p.ended:
-			return fmt.Errorf("a worker ended by itself: %v", p.ProcessState)
 		default:
+			continue
 		}
+		if p.ProcessState.ExitCode() != lostLease {
+			return fmt.Errorf("a worker ended by itself: %v", p.ProcessState)
+		}
+		f.alive = slices.Delete(f.alive, i, i+1)
+		f.lost++
+		return f.start()
 	}
 	return nil
 }

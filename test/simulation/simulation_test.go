@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/goldsmith-build/goldsmith/internal/store/storetest"
 )
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 // TestNoneLostNoneTwice is the simulation in small.
 func TestNoneLostNoneTwice(t *testing.T) {
 	t.Parallel()
-	s := setting{pipelines: 60, due: 40, accounts: 4, workers: 3, builds: 4, deaths: 2, dir: t.TempDir(), program: []string{os.Args[0]}}
+	s := setting{pipelines: 60, due: 40, accounts: 4, workers: 3, builds: 4, deaths: 2, lease: 3 * time.Second, dir: t.TempDir(), program: []string{os.Args[0]}}
 	out, err := s.run(t.Context(), postgres.Database(t))
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,9 @@ type assignment struct {
 	Lease   time.Duration
 }
 
+// lostLease is the exit status of a worker whose lease others have taken.
+const lostLease = 75
+
 // assigned is the variable of the environment with the assignment, JSON.
 const assigned = "GOLDSMITH_SIMULATION"
 
@@ -68,7 +71,7 @@ func work(text string) error {
 	select {
 	case <-ctx.Done():
 	case <-e.Lost():
-		return errors.New("the lease was lost")
+		os.Exit(lostLease) // as it would with the process: nothing of it may write any more
 	}
 	<-ended
 	patient, cancel := context.WithTimeout(context.Background(), time.Minute)
