@@ -161,7 +161,7 @@ type messageRecipe struct {
 	Devices     []api.InstanceBlockDeviceMapping `json:"blockDeviceMappings,omitempty"`
 	Created     string                           `json:"dateCreated"`
 	Tags        messageTags                      `json:"tags"`
-	Directory   *string                          `json:"workingDirectory,omitempty"`
+	Directory   string                           `json:"workingDirectory"`
 	Account     string                           `json:"accountId"`
 }
 
@@ -227,7 +227,7 @@ func newMessage(a arn, i *api.Image, executions []store.WorkflowExecution) messa
 	if r := i.ImageRecipe; r != nil {
 		m.Recipe = &messageRecipe{
 			ARN: text(r.Arn), Name: text(r.Name), Version: text(r.Version), Description: r.Description, Components: []messageComponent{}, Platform: r.Platform, Parent: r.ParentImage,
-			Devices: r.BlockDeviceMappings, Created: messageDate(r.DateCreated), Tags: tagsOf(text(r.Arn), r.Tags), Directory: r.WorkingDirectory, Account: a.Account,
+			Devices: r.BlockDeviceMappings, Created: messageDate(r.DateCreated), Tags: tagsOf(text(r.Arn), r.Tags), Directory: or(r.WorkingDirectory, defaultDirectory), Account: a.Account,
 		}
 		for _, c := range r.Components {
 			m.Recipe.Components = append(m.Recipe.Components, messageComponent{c.ComponentArn, c.Parameters})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"time"
@@ -199,8 +200,12 @@ func target(subscription string) string { return scheme + ":" + subscription }
 // in the order in which they were published.
 func (t *Topics) Announce(ctx context.Context, tx *store.Tx, topic, lane, message string) error {
 	row, ok, err := tx.Resource(topic)
-	if err != nil || !ok || row.Kind != topicKind {
+	if err != nil {
 		return err
+	}
+	if !ok || row.Kind != topicKind {
+		slog.WarnContext(ctx, "a message has no topic to go to", "topic", topic, "of", lane)
+		return nil
 	}
 	_, err = t.publish(ctx, tx, topic, lane, content{Message: message})
 	return err
