@@ -1,9 +1,13 @@
 package disk
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/goldsmith-build/goldsmith/internal/objects"
 )
 
 // CopyStats is what a Copy moved.
@@ -28,7 +32,7 @@ func (s *Store) Copy(ctx context.Context, to *Store, id, key string) (string, Co
 	return made, stats, nil
 }
 
-func (s *Store) copy(ctx context.Context, to *Store, id, key string) (string, CopyStats, error) {
+func (s *Store) copy(ctx context.Context, to *Store, id, key string) (made string, stats CopyStats, err error) {
 	if s.objects == to.objects && key == "" {
 		data, err := s.readList(ctx, id)
 		if err != nil {
@@ -47,42 +51,55 @@ func (s *Store) copy(ctx context.Context, to *Store, id, key string) (string, Co
 			return "", CopyStats{}, err
 		}
 	}
-	t := &transfer{from: s, to: to, source: from, under: under}
+	t := &transfer{from: s, to: to, source: from, under: under, batch: objects.NewBatch(to.objects)}
+	defer func() { err = errors.Join(err, t.batch.Discard()) }()
 	if err := t.missing(ctx, m); err != nil {
 		return "", CopyStats{}, err
 	}
-	made, list := encode(m, under)
+	id, list := encode(m, under)
 	// A Collect over there may have taken a block since it was seen. While the
 	// lock is held it takes none, and from then on the list names them.
 	err = to.locked(ctx, false, func(ctx context.Context) error {
 		if err := t.missing(ctx, m); err != nil {
 			return err
 		}
-		return to.putList(ctx, made, list)
+		return to.putList(ctx, id, list)
 	})
-	return made, CopyStats{Blocks: len(m.Blocks), NewBlocks: int(t.blocks.Load()), Bytes: t.bytes.Load()}, err
+	return id, CopyStats{Blocks: len(m.Blocks), NewBlocks: int(t.blocks.Load()), Bytes: t.bytes.Load()}, err
 }
 
 // transfer moves blocks between stores.
 type transfer struct {
 	from, to      *Store
 	source, under *dataKey // that seal the blocks here and there; nil: plain
+	batch         objects.Batch
 
 	blocks, bytes atomic.Int64
 }
 
-// missing moves the blocks of m that are not there.
+// missing moves the blocks of m that are not there. Where both sides store a
+// block alike, it moves as it is.
 func (t *transfer) missing(ctx context.Context, m *Manifest) error {
-	lacking, err := t.to.missing(ctx, m, t.under)
+	lacking, err := t.to.missing(ctx, m, t.under, t.batch.Found)
 	if err != nil {
 		return err
 	}
-	return t.from.eachBlock(ctx, t.source, lacking, func(b Block, content []byte) error {
-		n, err := t.to.putBlock(ctx, t.under, b.Digest, content)
+	alike := t.source.same(t.under)
+	err = t.from.eachBlock(ctx, t.source, lacking, func(b Block, content, stored []byte) (err error) {
+		n := int64(len(stored))
+		if alike {
+			err = t.batch.Put(ctx, t.under.objectOf(b.Digest), bytes.NewReader(stored))
+		} else {
+			n, err = t.to.putBlock(ctx, t.batch, t.under, b.Digest, content)
+		}
 		t.blocks.Add(1)
 		t.bytes.Add(n)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return t.batch.Flush(ctx)
 }
 
 // blocksOf counts the blocks of a stored list.

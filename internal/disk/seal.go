@@ -108,17 +108,17 @@ func (k *dataKey) same(other *dataKey) bool {
 	return k.master == other.master && hmac.Equal(k.name, other.name)
 }
 
-// seal encrypts a packed block; its name is authenticated with it, so that no
-// block can stand in another's place.
-func (k *dataKey) seal(d Digest, packed []byte) []byte {
+// seal encrypts a packed block and appends it to dst; its name is authenticated
+// with it, so that no block can stand in another's place.
+func (k *dataKey) seal(dst []byte, d Digest, packed []byte) []byte {
 	name := k.named(d)
-	return k.block.Seal(nil, nil, packed, name[:])
+	return k.block.Seal(dst, nil, packed, name[:])
 }
 
-// open decrypts a block in place.
-func (k *dataKey) open(d Digest, sealed []byte) ([]byte, error) {
+// open decrypts a block and appends it to dst.
+func (k *dataKey) open(dst []byte, d Digest, sealed []byte) ([]byte, error) {
 	name := k.named(d)
-	return k.block.Open(sealed[:0], nil, sealed, name[:])
+	return k.block.Open(dst, nil, sealed, name[:])
 }
 
 // currentKey is where a store keeps the data key that new snapshots under a

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/goldsmith-build/goldsmith/internal/faultpoint"
+	"github.com/goldsmith-build/goldsmith/internal/objects"
 )
 
 // Snapshot is what was stored of a disk.
@@ -51,7 +52,7 @@ func (s *Store) SnapshotUnder(ctx context.Context, file, parent, key string) (Sn
 	return snap, nil
 }
 
-func (s *Store) snapshot(ctx context.Context, file, parent, key string) (Snapshot, error) {
+func (s *Store) snapshot(ctx context.Context, file, parent, key string) (snap Snapshot, err error) {
 	under, err := s.under(ctx, key)
 	if err != nil {
 		return Snapshot{}, err
@@ -68,13 +69,17 @@ func (s *Store) snapshot(ctx context.Context, file, parent, key string) (Snapsho
 	if before.Size <= 0 || before.Size > MaxVolumeSize {
 		return Snapshot{}, fmt.Errorf("a disk of %d bytes cannot be stored", before.Size)
 	}
-	r := &reading{store: s, under: under, file: f, size: before.Size, stored: map[Digest]*sync.Once{}}
+	r := &reading{store: s, under: under, file: f, size: before.Size, stored: map[Digest]*sync.Once{}, batch: objects.NewBatch(s.objects)}
+	defer func() { err = errors.Join(err, r.batch.Discard()) }()
 	release, err := r.useParent(ctx, parent)
 	if err != nil {
 		return Snapshot{}, err
 	}
 	defer release()
 	m, err := r.readAll(ctx)
+	if err == nil {
+		err = r.batch.Flush(ctx)
+	}
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -110,6 +115,7 @@ type reading struct {
 
 	mu     sync.Mutex
 	stored map[Digest]*sync.Once // blocks that this run has looked after
+	batch  objects.Batch         // that they go into
 	blocks []Block
 
 	newBlocks, newBytes atomic.Int64
@@ -233,15 +239,21 @@ func (r *reading) storeOnce(ctx context.Context, digest Digest, content []byte) 
 	r.mu.Unlock()
 	once.Do(func() {
 		var present bool
-		if present, err = r.store.has(ctx, r.under.objectOf(digest)); err == nil && !present {
-			err = r.put(ctx, digest, content)
+		object := r.under.objectOf(digest)
+		if present, err = r.store.has(ctx, object); err != nil {
+			return
 		}
+		if present {
+			r.batch.Found(object)
+			return
+		}
+		err = r.put(ctx, digest, content)
 	})
 	return err
 }
 
 func (r *reading) put(ctx context.Context, digest Digest, content []byte) error {
-	n, err := r.store.putBlock(ctx, r.under, digest, content)
+	n, err := r.store.putBlock(ctx, r.batch, r.under, digest, content)
 	if err != nil {
 		return err
 	}
@@ -253,7 +265,9 @@ func (r *reading) put(ctx context.Context, digest Digest, content []byte) error 
 // commit puts back the blocks that a Collect took before this snapshot could
 // refer to them, and writes the list.
 func (r *reading) commit(ctx context.Context, m *Manifest, id string, list []byte) error {
-	gone, err := r.store.missing(ctx, m, r.under)
+	// What this run found and wrote is flushed; what the parent's list names was,
+	// before that was written.
+	gone, err := r.store.missing(ctx, m, r.under, func(string) {})
 	if err != nil {
 		return err
 	}
@@ -269,12 +283,15 @@ func (r *reading) commit(ctx context.Context, m *Manifest, id string, list []byt
 			return err
 		}
 	}
+	if err := r.batch.Flush(ctx); err != nil {
+		return err
+	}
 	return r.store.putList(ctx, id, list)
 }
 
 // missing gives the blocks of m that the store does not have under a data key,
-// each once, by rising index.
-func (s *Store) missing(ctx context.Context, m *Manifest, under *dataKey) (*Manifest, error) {
+// each once, by rising index, and tells the objects of the others to found.
+func (s *Store) missing(ctx context.Context, m *Manifest, under *dataKey, found func(object string)) (*Manifest, error) {
 	lacking := &Manifest{VolumeSize: m.VolumeSize}
 	seen := make(map[Digest]bool, len(m.Blocks))
 	group, ctx := errgroup.WithContext(ctx)
@@ -286,13 +303,19 @@ func (s *Store) missing(ctx context.Context, m *Manifest, under *dataKey) (*Mani
 		}
 		seen[b.Digest] = true
 		group.Go(func() error {
-			present, err := s.has(ctx, under.objectOf(b.Digest))
-			if err == nil && !present {
-				mu.Lock()
-				lacking.Blocks = append(lacking.Blocks, b)
-				mu.Unlock()
+			object := under.objectOf(b.Digest)
+			present, err := s.has(ctx, object)
+			if err != nil {
+				return err
 			}
-			return err
+			if present {
+				found(object)
+				return nil
+			}
+			mu.Lock()
+			lacking.Blocks = append(lacking.Blocks, b)
+			mu.Unlock()
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -166,6 +166,12 @@ func TestSnapshotOnAFullDisk(t *testing.T) {
 	if err := s.Verify(t.Context(), small.ID); err != nil {
 		t.Errorf("the snapshot of before: %v", err)
 	}
+	if found := blocks(t, s); found != 1 {
+		t.Errorf("%d blocks: the failed snapshot still takes space", found)
+	}
+	if err := os.WriteFile(filepath.Join(root, "full"), make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
 	if _, err := s.Volume(t.Context(), small.ID, filepath.Join(root, "volume"), 0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("volume on a full disk: %v, want ENOSPC", err)
 	}

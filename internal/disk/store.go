@@ -52,6 +52,7 @@ type Store struct {
 
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
+	packed  sync.Pool // of *packed
 
 	mu    sync.Mutex
 	reads map[string]fileState // of files just snapshotted, by snapshot id
@@ -84,7 +85,7 @@ func Open(o objects.Store, cacheDir string, opts Options) (*Store, error) {
 	}
 	return &Store{
 		objects: o, cache: c, lock: filepath.Join(c.dir, "collect.lock"), workers: opts.Workers, grace: opts.Grace, keys: opts.Keys, locker: opts.Locker,
-		encoder: encoder, decoder: decoder, reads: map[string]fileState{},
+		encoder: encoder, decoder: decoder, packed: sync.Pool{New: func() any { return new(packed) }}, reads: map[string]fileState{},
 	}, nil
 }
 
@@ -207,48 +208,66 @@ func (s *Store) putJSON(ctx context.Context, key string, value any) error {
 
 // putBlock stores a block's content, sealed under a data key unless that is nil,
 // and returns how many bytes that took.
-func (s *Store) putBlock(ctx context.Context, under *dataKey, d Digest, content []byte) (int64, error) {
-	packed := s.encoder.EncodeAll(content, nil)
+func (s *Store) putBlock(ctx context.Context, to objects.Batch, under *dataKey, d Digest, content []byte) (int64, error) {
+	buf := s.packed.Get().(*packed)
+	defer s.packed.Put(buf)
+	stored := s.encoder.EncodeAll(content, buf.plain[:0])
 	if under != nil {
-		packed = under.seal(d, packed)
+		stored = under.seal(buf.sealed[:0], d, stored)
 	}
-	return int64(len(packed)), s.objects.Put(ctx, under.objectOf(d), bytes.NewReader(packed))
+	return int64(len(stored)), to.Put(ctx, under.objectOf(d), bytes.NewReader(stored))
 }
 
 // maxPacked bounds a stored block: zstd adds a few bytes to what it cannot
 // compress, a seal its nonce and tag.
 const maxPacked = BlockSize + 4096
 
+// packed is space for a block as it is stored.
+type packed struct{ plain, sealed [maxPacked + 1]byte }
+
 // getBlock reads a block's content into buf's space and checks it.
 func (s *Store) getBlock(ctx context.Context, under *dataKey, b Block, buf []byte) ([]byte, error) {
+	space := s.packed.Get().(*packed)
+	defer s.packed.Put(space)
+	content, _, err := s.readBlock(ctx, under, b, buf, space)
+	return content, err
+}
+
+// readBlock is getBlock, and gives the block as it is stored, too: in space.
+func (s *Store) readBlock(ctx context.Context, under *dataKey, b Block, buf []byte, space *packed) (content, stored []byte, err error) {
 	damaged := func(why string) error {
 		return fmt.Errorf("%w: block %d (offset %d, sha256:%s): %s", ErrCorrupt, b.Index, int64(b.Index)*BlockSize, b.Digest, why)
 	}
 	body, err := s.objects.Get(ctx, under.objectOf(b.Digest))
 	if errors.Is(err, objects.ErrNotFound) {
-		return nil, damaged("it is missing")
+		return nil, nil, damaged("it is missing")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading block %d: %w", b.Index, err)
+		return nil, nil, fmt.Errorf("reading block %d: %w", b.Index, err)
 	}
 	defer body.Close()
-	packed, err := io.ReadAll(io.LimitReader(body, maxPacked+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading block %d: %w", b.Index, err)
-	}
+	into := space.plain[:]
 	if under != nil {
-		if packed, err = under.open(b.Digest, packed); err != nil {
-			return nil, damaged("its seal is broken")
+		into = space.sealed[:]
+	}
+	n, err := io.ReadFull(body, into)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil, fmt.Errorf("reading block %d: %w", b.Index, err)
+	}
+	stored = into[:n]
+	frame := stored
+	if under != nil {
+		if frame, err = under.open(space.plain[:0], b.Digest, stored); err != nil {
+			return nil, nil, damaged("its seal is broken")
 		}
 	}
-	content, err := s.decoder.DecodeAll(packed, buf[:0])
-	if err != nil {
-		return nil, damaged(err.Error())
+	if content, err = s.decoder.DecodeAll(frame, buf[:0]); err != nil {
+		return nil, nil, damaged(err.Error())
 	}
 	if len(content) != BlockSize || sha256.Sum256(content) != b.Digest {
-		return nil, damaged("its content is not what was written")
+		return nil, nil, damaged("its content is not what was written")
 	}
-	return content, nil
+	return content, stored, nil
 }
 
 // has reports whether there is an object.

@@ -200,7 +200,9 @@ func (s *Store) fill(ctx context.Context, id string) error {
 	defer f.Close()
 	err = s.writeBlocks(ctx, under, m, f)
 	if err == nil {
-		err = s.cache.install(id, f, true)
+		// As that of a build it is not flushed, since it can be made again; but where
+		// the kernel does not say which start of it this is, nothing else counts.
+		err = s.cache.install(id, f, s.cache.bootID == "")
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("putting snapshot %s together: %w", id, err), removeIfThere(f.Name()))
@@ -220,16 +222,16 @@ func (s *Store) writeBlocks(ctx context.Context, under *dataKey, m *Manifest, f 
 	if err := f.Truncate(m.VolumeSize); err != nil {
 		return err
 	}
-	return s.eachBlock(ctx, under, m, func(b Block, content []byte) error {
+	return s.eachBlock(ctx, under, m, func(b Block, content, _ []byte) error {
 		at := int64(b.Index) * BlockSize
 		_, err := f.WriteAt(content[:min(BlockSize, m.VolumeSize-at)], at)
 		return err
 	})
 }
 
-// eachBlock reads and checks all blocks, several at a time. The content is
-// valid during the call only.
-func (s *Store) eachBlock(ctx context.Context, under *dataKey, m *Manifest, f func(b Block, content []byte) error) error {
+// eachBlock reads and checks all blocks, several at a time. The content, and the
+// block as it is stored, are valid during the call only.
+func (s *Store) eachBlock(ctx context.Context, under *dataKey, m *Manifest, f func(b Block, content, stored []byte) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	next := make(chan Block)
 	group.Go(func() error {
@@ -246,12 +248,14 @@ func (s *Store) eachBlock(ctx context.Context, under *dataKey, m *Manifest, f fu
 	for range s.workers {
 		group.Go(func() error {
 			buf := make([]byte, 0, BlockSize)
+			space := s.packed.Get().(*packed)
+			defer s.packed.Put(space)
 			for b := range next {
-				content, err := s.getBlock(ctx, under, b, buf)
+				content, stored, err := s.readBlock(ctx, under, b, buf, space)
 				if err != nil {
 					return err
 				}
-				if err := f(b, content); err != nil {
+				if err := f(b, content, stored); err != nil {
 					return err
 				}
 			}
@@ -268,7 +272,7 @@ func (s *Store) Verify(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.eachBlock(ctx, under, m, func(Block, []byte) error { return nil }); err != nil {
+	if err := s.eachBlock(ctx, under, m, func(Block, []byte, []byte) error { return nil }); err != nil {
 		return fmt.Errorf("verifying snapshot %s: %w", id, err)
 	}
 	return nil

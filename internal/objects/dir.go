@@ -102,11 +102,7 @@ func (d *Dir) Put(ctx context.Context, key string, body io.Reader) (err error) {
 	if err := d.place(f.Name(), name); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	err = syncDir(filepath.Dir(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the object was deleted, and its folder with it
-	}
-	return err
+	return syncFolder(filepath.Dir(name)) // gone with its folder if it was deleted already
 }
 
 // temporary makes a file for an incoming object, locked so that a sweep by
@@ -134,7 +130,7 @@ func linked(f *os.File) bool {
 }
 
 func (d *Dir) fill(ctx context.Context, f *os.File, body io.Reader) error {
-	if _, err := io.Copy(f, contextReader{ctx, body}); err != nil {
+	if err := write(ctx, f, body); err != nil {
 		return err
 	}
 	return f.Sync()

@@ -1,7 +1,7 @@
 // Command bench measures Goldsmith beside what its users would use otherwise,
 // side by side in one run, and prints medians and ratios as Markdown.
 //
-//	go run ./test/bench [-runs 5] [api] [lists] [executor] [exports] [pipeline] [fanout]
+//	go run ./test/bench [-runs 5] [api] [lists] [executor] [exports] [pipeline] [fanout] [snapshot] [distribution]
 package main
 
 import (
@@ -27,10 +27,10 @@ type bench struct {
 func main() {
 	runs := flag.Int("runs", 5, "measurements of each side; medians are printed")
 	flag.Parse()
-	all := map[string]func(*bench) error{"api": (*bench).api, "lists": (*bench).lists, "executor": (*bench).executor, "exports": (*bench).exports, "pipeline": (*bench).pipeline, "fanout": (*bench).fanout}
+	all := map[string]func(*bench) error{"api": (*bench).api, "lists": (*bench).lists, "executor": (*bench).executor, "exports": (*bench).exports, "pipeline": (*bench).pipeline, "fanout": (*bench).fanout, "snapshot": (*bench).snapshot, "distribution": (*bench).distribution}
 	names := flag.Args()
 	if len(names) == 0 {
-		names = []string{"executor", "api", "lists", "exports", "pipeline", "fanout"}
+		names = []string{"executor", "api", "lists", "exports", "pipeline", "fanout", "snapshot", "distribution"}
 	}
 	// By name only: it builds for minutes.
 	all["cached"] = (*bench).cached
