@@ -66,7 +66,7 @@ func (b *bench) distribution() error {
 	for round := range b.runs {
 		child := filepath.Join(b.tmp, "child.raw")
 		blocks := spreadBlocks(used, round)
-		if err := disk.CopyFile(ctx, parent, child); err != nil {
+		if _, err := disk.CopyFile(ctx, parent, child); err != nil {
 			return err
 		}
 		if err := rewrite(child, blocks, uint64(round)+100); err != nil {
@@ -239,7 +239,7 @@ var literal = regexp.MustCompile(`Total bytes sent: ([0-9,]+)`)
 func (b *bench) rsyncs(t *times, child, parent string) (moved int64, err error) {
 	defer b.removeTargets()
 	for i := range regionCount {
-		if err := disk.CopyFile(context.Background(), parent, b.target(i)); err != nil {
+		if _, err := disk.CopyFile(context.Background(), parent, b.target(i)); err != nil {
 			return 0, err
 		}
 		if err := flush(b.target(i)); err != nil {

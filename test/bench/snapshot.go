@@ -160,7 +160,7 @@ func (b *bench) fullDisk() (string, error) {
 		return "", err
 	}
 	raw := filepath.Join(b.tmp, "full.raw")
-	if err := disk.CopyFile(context.Background(), parent, raw); err != nil {
+	if _, err := disk.CopyFile(context.Background(), parent, raw); err != nil {
 		return "", err
 	}
 	used, free, err := usedBlocks(raw)
