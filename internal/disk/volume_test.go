@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -320,4 +321,36 @@ func TestCopyFile(t *testing.T) {
 	if got, err := os.ReadFile(dest); err != nil || !bytes.Equal(got, content("a..b", 77)) {
 		t.Errorf("the file that was there changed: %v", err)
 	}
+}
+
+// TestCopyFileSharesBlocks copies on a file system that can: the copy takes no
+// space of its own.
+func TestCopyFileSharesBlocks(t *testing.T) {
+	t.Parallel()
+	mkfs, err := exec.LookPath("mkfs.btrfs")
+	if err != nil || os.Geteuid() != 0 {
+		t.Skip("it needs root and mkfs.btrfs")
+	}
+	dir := t.TempDir()
+	image, mounted := filepath.Join(dir, "btrfs"), filepath.Join(dir, "mounted")
+	err = errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 256<<20), os.Mkdir(mounted, 0o700))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, argv := range [][]string{{mkfs, "-q", image}, {"mount", "-o", "loop", image, mounted}} {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("%s: %v: %s", argv, err, out)
+		}
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", mounted).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	source, dest := write(t, mounted, "a..b", 77), filepath.Join(mounted, "copy")
+	how, err := disk.CopyFile(t.Context(), source, dest)
+	if err != nil || how != "reflink" {
+		t.Errorf("copied by %q, %v", how, err)
+	}
+	mustBe(t, dest, "a..b", 77)
 }

@@ -27,7 +27,7 @@ var cachedSteps = []string{
 
 // cached compares a build of five components with the rebuild after a one-line
 // change of the last, both from their start to AVAILABLE without the boot test,
-// which is the same in both.
+// which is the same in both; and beside it what other programs take.
 func (b *bench) cached() error {
 	dir := filepath.Join(b.tmp, "cached-data")
 	cache, err := os.UserCacheDir()
@@ -37,7 +37,7 @@ func (b *bench) cached() error {
 	if out, err := exec.Command(filepath.Join(b.bin, "goldsmith"), "base", "build", "debian-12-x86", "--data-dir", dir, "--cache", filepath.Join(cache, "goldsmith-test")).CombinedOutput(); err != nil {
 		return fmt.Errorf("the parent: %w: %s", err, out)
 	}
-	url, _, stop, err := b.serve(dir, "")
+	url, pid, stop, err := b.serve(dir, "")
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,15 @@ func (b *bench) cached() error {
 	if err != nil {
 		return err
 	}
-	var plain, first, rebuilt []float64
+	var plain, first, rebuilt cachedSide
+	var others []peerSides
+	if b.peers {
+		others = make([]peerSides, len(peers))
+	}
 	for round := range b.runs {
 		for _, run := range []struct {
 			cache string
-			to    *[]float64
+			to    *cachedSide
 		}{{"off", &plain}, {"on", &first}, {"on", &rebuilt}} {
 			// The first component of a round differs from that of the last one, so that
 			// nothing of the first cached build is there.
@@ -65,20 +69,45 @@ func (b *bench) cached() error {
 			if err := putCached(c, changed, text); err != nil {
 				return err
 			}
+			before := familyTime(pid)
 			took, err := runCached(c, pipeline, run.cache)
 			if err != nil {
 				return err
 			}
-			*run.to = append(*run.to, took)
+			run.to.add(cost{took, familyTime(pid) - before})
+		}
+		for i := range others {
+			if err := others[i].round(&peers[i], filepath.Join(b.tmp, "peer")); err != nil {
+				return err
+			}
 		}
 	}
-	share, cost := ratios(rebuilt, plain), ratios(first, plain)
-	slices.Sort(share)
-	slices.Sort(cost)
-	fmt.Printf("\n## Cached steps: five components, a one-line change of the last (%d runs each, in turn)\n\n", b.runs)
-	fmt.Printf("| | seconds: median (min to max) |\n| --- | --- |\n| all components, without the cache | %s |\n| all components, keeping their states | %s |\n| the last changed | %s |\n| the last changed, as a part of all without the cache | %s |\n| keeping the states, as a part of all without the cache | %s |\n",
-		spread(plain, "%.2f"), spread(first, "%.2f"), spread(rebuilt, "%.2f"), spread(share, "%.2f"), spread(cost, "%.2f"))
+	fmt.Printf("\n## Cached steps: five components, a one-line change of the last (%d runs each, in turn; load %s at the end)\n\n", b.runs, loadNow())
+	fmt.Print("| seconds: median (min to max) | clock | processor time |\n| --- | --- | --- |\n")
+	plain.row("all components, without the cache")
+	first.row("all components, keeping their states")
+	rebuilt.row("the last changed")
+	rebuilt.share("the last changed, as a part of all without the cache", &plain)
+	first.share("keeping the states, as a part of all without the cache", &plain)
+	for i := range others {
+		others[i].print(&peers[i])
+	}
 	return nil
+}
+
+// cachedSide is one row of the table: runs of the same kind.
+type cachedSide struct{ clock, cpu []float64 }
+
+func (s *cachedSide) add(c cost) { s.clock, s.cpu = append(s.clock, c.clock), append(s.cpu, c.cpu) }
+
+// row prints the seconds.
+func (s *cachedSide) row(name string) {
+	fmt.Printf("| %s | %s | %s |\n", name, spread(slices.Clone(s.clock), "%.2f"), spread(slices.Clone(s.cpu), "%.2f"))
+}
+
+// share prints the ratios to another side, run by run.
+func (s *cachedSide) share(name string, of *cachedSide) {
+	fmt.Printf("| %s | %s | %s |\n", name, spread(ratios(s.clock, of.clock), "%.2f"), spread(ratios(s.cpu, of.cpu), "%.2f"))
 }
 
 // putCached makes the next build of a component.

@@ -1,7 +1,7 @@
 // Command bench measures Goldsmith beside what its users would use otherwise,
 // side by side in one run, and prints medians and ratios as Markdown.
 //
-//	go run ./test/bench [-runs 5] [api] [lists] [executor] [exports] [pipeline] [fanout] [snapshot] [distribution]
+//	go run ./test/bench [-runs 5] [api] [lists] [executor] [exports] [pipeline] [fanout] [snapshot] [distribution] [cached]
 package main
 
 import (
@@ -18,14 +18,16 @@ import (
 
 // bench is what every measurement gets.
 type bench struct {
-	runs int
-	bin  string // folder of goldsmith and toe
-	venv string // folder of the Python programs
-	tmp  string
+	runs  int
+	peers bool   // of "cached"
+	bin   string // folder of goldsmith and toe
+	venv  string // folder of the Python programs
+	tmp   string
 }
 
 func main() {
 	runs := flag.Int("runs", 5, "measurements of each side; medians are printed")
+	beside := flag.Bool("peers", true, "cached: build with mkosi and debos, too")
 	flag.Parse()
 	all := map[string]func(*bench) error{"api": (*bench).api, "lists": (*bench).lists, "executor": (*bench).executor, "exports": (*bench).exports, "pipeline": (*bench).pipeline, "fanout": (*bench).fanout, "snapshot": (*bench).snapshot, "distribution": (*bench).distribution}
 	names := flag.Args()
@@ -40,7 +42,7 @@ func main() {
 	tmp, err := os.MkdirTemp("", "goldsmith-bench-")
 	check(err)
 	defer os.RemoveAll(tmp)
-	b := &bench{runs: *runs, bin: filepath.Join(repo, "bin"), venv: filepath.Join(repo, ".venv", "bin"), tmp: tmp}
+	b := &bench{runs: *runs, peers: *beside, bin: filepath.Join(repo, "bin"), venv: filepath.Join(repo, ".venv", "bin"), tmp: tmp}
 	fmt.Printf("%s, %d processors, %s\n", time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), kernel())
 	for _, name := range names {
 		run, ok := all[name]
