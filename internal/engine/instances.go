@@ -42,7 +42,7 @@ type machine struct {
 
 	builder  instance.Kind // what it was launched by, and with
 	spec     instance.Spec
-	took     time.Duration // the launch, until it answered
+	took     time.Duration // the launch: to make its volume, and until it answered
 	progress *progress     // where states after components are kept; nil otherwise
 	states   *keeper       // that kept some; nil once they are settled
 	failed   *setting      // where a program of it ran that failed; nil: none did
@@ -254,6 +254,7 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 		return err
 	}
 	spec := instance.Spec{ID: m.id, Dir: m.dir, Toe: e.Toe, VCPU: size.vcpu, MemoryMiB: size.memory, Hostname: "ip-" + m.id[2:10]}
+	begun := e.Now()
 	if err := prepare(m, &spec); err != nil {
 		return err
 	}
@@ -268,8 +269,9 @@ func (r *run) launch(ctx context.Context, kind instance.Kind, m *machine, size s
 	if m.Instance, err = kind.Launch(ctx, spec); err != nil {
 		return fmt.Errorf("launching instance %s: %w", m.id, err)
 	}
-	m.took = e.Now().Sub(start)
-	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, m.kind, m.took.Seconds())
+	end := e.Now()
+	m.took = end.Sub(begun)
+	r.log.printf("Instance %s (%s) answers after %.2f s", m.id, m.kind, end.Sub(start).Seconds())
 	r.mu.Lock()
 	r.instances[m.id] = m
 	r.mu.Unlock()

@@ -22,7 +22,7 @@ type peer struct {
 // peers are the programs, as Debian has them. What a program has no name for
 // of the five runs in the place that it has for scripts.
 var peers = []peer{
-	{name: "mkosi, incremental", version: []string{"mkosi", "--version"}, command: []string{"mkosi", "--force", "--incremental", "build"}, files: map[string]string{
+	{name: "mkosi, incremental", version: []string{"mkosi", "--version"}, command: []string{"mkosi", "--force", "--incremental", "--nspawn-keep-unit", "build"}, files: map[string]string{
 		"mkosi.default":  mkosiConfig,
 		"mkosi.postinst": "#!/bin/sh\nset -e\n[ \"$1\" = final ] || exit 0\n" + strings.Join(cachedSteps[2:], "\n") + "\n",
 	}},
