@@ -131,23 +131,27 @@ type peerSides struct {
 }
 
 // round adds a run of each kind, unless the program cannot be measured here.
-func (s *peerSides) round(p *peer, dir string) error {
-	if s.why = p.absent(); s.why != "" {
-		return nil
+func (s *peerSides) round(p *peer, dir string) {
+	if s.why == "" {
+		s.why = p.absent()
+	}
+	if s.why != "" {
+		return
 	}
 	full, changed, err := p.round(dir)
 	if err != nil {
-		return err
+		fmt.Fprintf(os.Stderr, "bench: cached: %v\n", err)
+		s.why = "it failed"
+		return
 	}
 	s.full.add(full)
 	s.changed.add(changed)
-	return nil
 }
 
 // print prints the peer's rows.
 func (s *peerSides) print(p *peer) {
 	if s.why != "" {
-		fmt.Printf("| %s | not measured: %s | |\n", p.name, s.why)
+		fmt.Printf("| %s | not measured, %s | |\n", p.name, s.why)
 		return
 	}
 	version, _ := exec.Command(p.version[0], p.version[1:]...).Output()
