@@ -88,7 +88,7 @@ func (s *S3) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, s.failed(ctx, "reading", key, err)
 	}
-	return out.Body, nil
+	return s.newResumed(ctx, key, out), nil
 }
 
 // Stat is Store's Stat.

@@ -112,7 +112,7 @@ func TestOnFailure(t *testing.T) {
 		t.Errorf("--on-failure shell: exit status %d\n%s\n%s", code, stdout, stderr)
 	}
 	_, stderr, code = s.Run("", "build", pipeline, "--on-failure", "retry")
-	if code != 1 || !strings.Contains(stderr, "it failed in its build stage") {
+	if code != 1 || !strings.Contains(stderr, "1.0.0/3 from the last state that is still right") {
 		t.Errorf("--on-failure retry: exit status %d\n%s", code, stderr)
 	}
 	if _, _, code = s.Run("", "build", pipeline, "--on-failure", "cry"); code != 2 {
