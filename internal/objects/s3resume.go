@@ -18,6 +18,9 @@ const (
 	// firstPause is the pause before the first of them; each next one is twice as
 	// long, so that five take about six seconds.
 	firstPause = 200 * time.Millisecond
+	// resumeTime is how long after the last byte it is still tried: a service that
+	// hangs has used up a minute by itself, and that is enough.
+	resumeTime = 30 * time.Second
 )
 
 // resumed reads an object whose body may break off: it then asks for the rest of
@@ -31,11 +34,12 @@ type resumed struct {
 	read  int64
 	body  io.ReadCloser
 	tries int
+	last  time.Time // when there was something to read
 }
 
 // newResumed continues what an answer began.
 func (s *S3) newResumed(ctx context.Context, key string, out *s3.GetObjectOutput) *resumed {
-	r := &resumed{ctx: ctx, s: s, key: key, etag: out.ETag, size: -1, body: out.Body}
+	r := &resumed{ctx: ctx, s: s, key: key, etag: out.ETag, size: -1, body: out.Body, last: time.Now()}
 	if out.ContentLength != nil {
 		r.size = *out.ContentLength
 	}
@@ -49,7 +53,7 @@ func (r *resumed) Read(p []byte) (int, error) {
 		short := errors.Is(err, io.EOF) && r.size >= 0 && r.read < r.size
 		switch {
 		case n > 0 && (err == nil || short || !errors.Is(err, io.EOF)):
-			r.tries = 0
+			r.tries, r.last = 0, time.Now()
 			return n, nil // an error comes again with the next read
 		case err == nil || errors.Is(err, io.EOF) && !short:
 			return n, err
@@ -65,7 +69,7 @@ func (r *resumed) Read(p []byte) (int, error) {
 
 // reopen asks for what is left, unless it has been tried too often.
 func (r *resumed) reopen(cause error) error {
-	for ; r.tries < mostResumes; r.tries++ {
+	for ; r.tries < mostResumes && time.Since(r.last) < resumeTime; r.tries++ {
 		select {
 		case <-r.ctx.Done():
 			return fmt.Errorf("reading %s: %w", r.key, r.ctx.Err())
@@ -89,7 +93,7 @@ func (r *resumed) reopen(cause error) error {
 		r.tries++
 		return nil
 	}
-	return fmt.Errorf("reading %s: it broke off after %d bytes, %d times: %w", r.key, r.read, r.tries, cause)
+	return fmt.Errorf("reading %s: it broke off after %d bytes, and %d attempts to go on failed: %w", r.key, r.read, r.tries, cause)
 }
 
 // Close ends the reading.
